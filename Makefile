@@ -1,0 +1,53 @@
+# `make help` lists the targets. Everything happens in .venv; nothing needs root or a service.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+PIP    := $(BIN)/python -m pip --disable-pip-version-check
+
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-dev demo test lint format docs bench clean
+
+help: ## list the targets
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(VENV)/.run ## install what a run needs
+
+setup-dev: $(VENV)/.dev ## install what the tests need as well
+
+demo: $(VENV)/.run ## train MNIST on a coordinator and four agents, beside its centralised twin
+	@$(BIN)/fedbed demo
+
+test: $(VENV)/.dev ## run the tests (with FEDBED_TESTS_NO_SKIP=1 none may be skipped)
+	@$(BIN)/python -m pytest
+
+lint: $(VENV)/.dev ## ruff, mypy, the node's Python version, generated docs
+	@scripts/lint
+
+format: $(VENV)/.dev ## sort imports and format
+	@$(BIN)/ruff check --quiet --fix-only . && $(BIN)/ruff format --quiet .
+
+docs: $(VENV)/.dev ## write the generated pages anew
+	@$(BIN)/python -m fedbed.experiment.docs
+
+bench: $(VENV)/.dev ## measure; see benchmarks/README.md
+	@$(BIN)/python -m benchmarks
+
+clean: ## remove the environment and caches (runs/ stays)
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(VENV)/.python:
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "fedbed needs Python 3.11 or newer for the coordinator; '$(PYTHON)' is" \
+	    "$$($(PYTHON) --version 2>&1 || echo missing). Name one with: make PYTHON=python3.11 ..." >&2; exit 10; }
+	@$(PYTHON) -m venv $(VENV) || { echo "Making $(VENV) failed: on Debian, install python3-venv." >&2; exit 10; }
+	@touch $@
+
+$(VENV)/.run: $(VENV)/.python pyproject.toml constraints.txt
+	@echo "Installing into $(VENV) (once; torch is the large part)..."
+	@$(PIP) install --quiet --editable '.[coordinator]' --constraint constraints.txt
+	@touch $@
+
+$(VENV)/.dev: $(VENV)/.run
+	@$(PIP) install --quiet --editable '.[dev]' --constraint constraints.txt
+	@touch $@
