@@ -1,0 +1,30 @@
+"""Data sets: their cards, where they lie, how they are read, drawn and split among nodes."""
+
+from __future__ import annotations
+
+from fedbed.data.cards import Card, CardFile, Generator, card_names, load_card
+from fedbed.data.dataset import Dataset, Split, load, verify
+from fedbed.data.partition import SCHEMES, class_counts, plan, plan_hash, split_test
+from fedbed.data.store import FileStatus, check, data_dir, fetch, status
+
+__all__ = [
+    "SCHEMES",
+    "Card",
+    "CardFile",
+    "Dataset",
+    "FileStatus",
+    "Generator",
+    "Split",
+    "card_names",
+    "check",
+    "class_counts",
+    "data_dir",
+    "fetch",
+    "load",
+    "load_card",
+    "plan",
+    "plan_hash",
+    "split_test",
+    "status",
+    "verify",
+]

@@ -1,0 +1,201 @@
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from fedbed.data.partition import SCHEMES, class_counts, plan, plan_hash, split_test
+from fedbed.errors import ExperimentError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Request = Tuple[NDArray[np.int64], int, str, int, Dict[str, Any]]
+
+
+@st.composite
+def requests(draw: st.DrawFn) -> Request:
+    """Labels and a request that can be met."""
+    scheme = draw(st.sampled_from(sorted(SCHEMES)))
+    labels = np.array(draw(st.lists(st.integers(0, 6), min_size=1, max_size=150)), np.int64)
+    args: Dict[str, Any] = {}
+    most = len(labels)
+    if scheme == "shards":
+        args["shards_per_node"] = draw(st.integers(1, min(4, most)))
+        most //= args["shards_per_node"]
+    elif scheme == "dirichlet":
+        args["alpha"] = draw(st.floats(1e-9, 1e6))
+    return labels, draw(st.integers(1, most)), scheme, draw(st.integers(0, 2**32 - 1)), args
+
+
+@given(requests())
+@settings(max_examples=300, deadline=None)
+def test_every_plan_is_a_partition(request: Request) -> None:
+    labels, parts, scheme, seed, args = request
+    got = plan(labels, parts, scheme, seed, **args)
+    assert len(got) == parts
+    for part in got:
+        assert part.dtype == np.uint32
+        assert len(part) > 0
+        assert (np.diff(part.astype(np.int64)) > 0).all(), "sorted, nothing twice"
+    assert sorted(np.concatenate(got).tolist()) == list(range(len(labels)))
+    again = plan(labels, parts, scheme, seed, **args)
+    assert plan_hash(got) == plan_hash(again)
+    if scheme != "shards":
+        sizes = [len(part) for part in got]
+        assert max(sizes) - min(sizes) <= 1
+    counts = class_counts(labels, got, 7)
+    assert counts.dtype == np.int64
+    assert np.array_equal(counts.sum(0), np.bincount(labels, minlength=7))
+    assert counts.sum(1).tolist() == [len(part) for part in got]
+
+
+@given(st.integers(1, 200), st.data())
+@settings(deadline=None)
+def test_split_test_is_a_partition_into_equal_parts(n: int, data: st.DataObject) -> None:
+    parts = data.draw(st.integers(1, n))
+    got = split_test(n, parts, data.draw(st.integers(0, 2**32 - 1)))
+    assert sorted(np.concatenate(got).tolist()) == list(range(n))
+    assert {len(part) for part in got} <= {n // parts, n // parts + 1}
+    assert all(part.dtype == np.uint32 and (np.sort(part) == part).all() for part in got)
+
+
+LABELS = np.repeat(np.arange(10), 600).astype(np.int64)
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_seed_decides(scheme: str) -> None:
+    assert plan_hash(plan(LABELS, 10, scheme, 1)) != plan_hash(plan(LABELS, 10, scheme, 2))
+
+
+# From NumPy 1.24 and 2.4 alike: a change here is a change of everybody's partitions.
+FROZEN = {
+    "iid": "50b138e201ec4138d65eea51f2bd86d05733942a7289a9f4e692abcba6796e5f",
+    "shards": "d578fcc9ec659ded43647454b4e2b997ddcc08872da0ae05f1a2cbf86d0d7a48",
+    "dirichlet": "2b059dad8f059a28f839d7a9f39c3a252fd5807a96460e5391928fda8a9dc15c",
+}
+
+
+@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+def test_plans_are_frozen(scheme: str) -> None:
+    assert plan_hash(plan(LABELS, 10, scheme, 1)) == FROZEN[scheme]
+
+
+def test_iid_gives_everybody_all_classes() -> None:
+    counts = class_counts(LABELS, plan(LABELS, 10, "iid", 0), 10)
+    assert counts.min() > 30
+
+
+@pytest.mark.parametrize("per_node", [1, 2, 5])
+def test_shards_bound_the_classes_of_a_node(per_node: int) -> None:
+    # 10 * per_node shards of 600 / per_node samples: no shard has two classes.
+    parts = plan(LABELS, 10, "shards", 3, shards_per_node=per_node)
+    counts = class_counts(LABELS, parts, 10)
+    assert ((counts > 0).sum(1) <= per_node).all()
+    assert (counts % (600 // per_node) == 0).all()
+    assert [len(part) for part in parts] == [600] * 10
+
+
+def test_default_is_two_shards_and_alpha_one_half() -> None:
+    for scheme, args in SCHEMES.items():
+        spelled = plan(LABELS, 5, scheme, 3, **args)
+        assert plan_hash(plan(LABELS, 5, scheme, 3)) == plan_hash(spelled)
+    assert SCHEMES == {"iid": {}, "shards": {"shards_per_node": 2}, "dirichlet": {"alpha": 0.5}}
+
+
+def _unevenness(alpha: float) -> float:
+    parts = plan(LABELS, 10, "dirichlet", 5, alpha=alpha)
+    shares = class_counts(LABELS, parts, 10) / 600
+    return float(np.abs(shares - 0.1).sum(1).mean())
+
+
+def test_alpha_sets_the_unevenness() -> None:
+    # 0 is everybody alike, 1.8 is one class each. Between them: 10 balanced classes and alpha 10
+    # are Dir(1, ..., 1), whose mean deviation is 10 * E|Beta(1, 9) - 0.1| = 0.70.
+    assert _unevenness(0.01) > 1.5
+    assert 0.55 < _unevenness(10.0) < 0.95
+    assert _unevenness(1e5) < 0.15
+
+
+@pytest.mark.parametrize("alpha", [1e-9, 1e-300])
+def test_vanishing_alpha_gives_one_class_each(alpha: float) -> None:
+    counts = class_counts(LABELS, plan(LABELS, 10, "dirichlet", 5, alpha=alpha), 10)
+    assert ((counts > 0).sum(1) == 1)[:2].all(), "the first to draw get what they drew"
+
+
+def test_dirichlet_follows_the_prior() -> None:
+    labels = np.array([0] * 9000 + [1] * 1000, np.int64)
+    counts = class_counts(labels, plan(labels, 10, "dirichlet", 0, alpha=1e6), 2)
+    assert np.abs(counts[:, 1] - 100).max() < 50
+
+
+@pytest.mark.parametrize(
+    ("parts", "scheme", "args", "says"),
+    [
+        (0, "iid", {}, "0 parts asked"),
+        (-3, "iid", {}, "-3 parts asked"),
+        (6001, "iid", {}, "6000 samples can't be split into 6001 parts"),
+        (6001, "dirichlet", {}, "6000 samples can't be split into 6001 parts"),
+        (3001, "shards", {}, "need 6002 shards, but there are only 6000 samples"),
+        (2, "shards", {"shards_per_node": 0}, "shards_per_node is 0"),
+        (2, "shards", {"shards_per_node": 1.5}, "shards_per_node is 1.5"),
+        (2, "shards", {"shards_per_node": True}, "shards_per_node is True"),
+        (2, "dirichlet", {"alpha": 0}, "alpha is 0, expected a number greater than 0"),
+        (2, "dirichlet", {"alpha": -0.5}, "alpha is -0.5"),
+        (2, "dirichlet", {"alpha": float("nan")}, "alpha is nan"),
+        (2, "dirichlet", {"alpha": float("inf")}, "alpha is inf"),
+        (2, "dirichlet", {"alpha": "0.5"}, "alpha is '0.5'"),
+        (2, "dirichlet", {"alfa": 1.0}, "no argument 'alfa'; did you mean 'alpha'"),
+        (2, "iid", {"alpha": 1.0}, "'iid' has no argument 'alpha' .allowed: none"),
+        (2, "dirchlet", {}, "scheme 'dirchlet'; did you mean 'dirichlet'"),
+        (2, "pachinko", {}, "scheme 'pachinko' .allowed: iid, shards, dirichlet"),
+    ],
+)
+def test_impossible_requests(parts: int, scheme: str, args: Dict[str, Any], says: str) -> None:
+    with pytest.raises(ExperimentError, match=says) as caught:
+        plan(LABELS, parts, scheme, 0, **args)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("seed", [-1, 2**32])
+def test_impossible_seed(seed: int) -> None:
+    with pytest.raises(ExperimentError, match=f"seed {seed}"):
+        plan(LABELS, 2, "iid", seed)
+    with pytest.raises(ExperimentError, match=f"seed {seed}"):
+        split_test(10, 2, seed)
+
+
+def test_labels_must_be_flat() -> None:
+    with pytest.raises(ExperimentError, match="one-dimensional"):
+        plan(LABELS.reshape(2, -1), 2, "iid", 0)
+
+
+def test_split_test_refuses_what_cannot_be() -> None:
+    with pytest.raises(ExperimentError, match="3 samples can't be split into 4 parts"):
+        split_test(3, 4, 0)
+
+
+def test_hash_tells_order_and_boundaries() -> None:
+    def parts(*groups: List[int]) -> List[NDArray[np.uint32]]:
+        return [np.array(group, np.uint32) for group in groups]
+
+    plans = [parts([0, 1], [2]), parts([0], [1, 2]), parts([2], [0, 1]), parts([0, 1, 2])]
+    assert len({plan_hash(one) for one in plans}) == 4
+    assert plan_hash(plans[0]) == plan_hash([part.astype(">u4") for part in plans[0]])
+
+
+def test_class_counts_refuses_a_label_beyond_the_classes() -> None:
+    with pytest.raises(ExperimentError, match="label 9 found, but only 4 classes"):
+        class_counts(LABELS, plan(LABELS, 2, "iid", 0), 4)
+
+
+def test_labels_are_left_as_they_are() -> None:
+    labels = LABELS.copy()
+    for scheme in SCHEMES:
+        plan(labels, 7, scheme, 0)
+    assert np.array_equal(labels, LABELS)
+    assert "labels" in inspect.signature(plan).parameters
