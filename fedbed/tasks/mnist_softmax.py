@@ -1,0 +1,97 @@
+"""MNIST with multinomial logistic regression in numpy: for boards without torch, and quick tests.
+
+7,850 float32 parameters, 31 kB. Reaches about 92 % on MNIST (LeCun et al., 1998, report 88 % for a
+linear classifier without preprocessing and 92.4 % for a pairwise one).
+"""
+
+from __future__ import annotations
+
+from typing import Any, Dict, Mapping
+
+import numpy as np
+
+from fedbed.data.dataset import Split
+from fedbed.tasks.trainer import Arrays, FitSettings, Metrics, Progress, Trainer, batches
+
+CLASSES = 10
+PIXELS = 784
+EVALUATION_BATCH = 1000
+
+
+class SoftmaxRegression(Trainer):
+    """Weights `weight` float32 [784, 10] and `bias` float32 [10]."""
+
+    def __init__(self) -> None:
+        self._weights: Arrays = {
+            "weight": np.zeros((PIXELS, CLASSES), np.float32),
+            "bias": np.zeros(CLASSES, np.float32),
+        }
+        self._momentum: Dict[str, Any] = {}
+
+    def initial(self, seed: int) -> Arrays:
+        """Return small random weights and a zero bias."""
+        normal = np.random.RandomState(seed % 2**32).standard_normal((PIXELS, CLASSES))
+        return {
+            "weight": (0.01 * normal).astype(np.float32),
+            "bias": np.zeros(CLASSES, np.float32),
+        }
+
+    def load(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take over weights and forget the momentum; ValueError where names or shapes differ."""
+        for name, own in self._weights.items():
+            if name not in arrays or arrays[name].shape != own.shape:
+                raise ValueError(f"weights for '{name}' are missing or not of shape {own.shape}")
+        self._weights = {name: np.array(arrays[name], np.float32) for name in self._weights}
+        self._momentum = {}
+
+    def weights(self) -> Arrays:
+        """Return a copy of the weights."""
+        return {name: value.copy() for name, value in self._weights.items()}
+
+    def fit(self, data: Split, settings: FitSettings, progress: Progress) -> Metrics:
+        """Train with SGD, as torch.optim.SGD defines momentum and weight decay."""
+        anchor = self.weights()
+        total = 0.0
+        for batch in batches(len(data), settings, progress):
+            x, labels = _scaled(data.x[batch]), data.y[batch]
+            rows = np.arange(len(batch))
+            probabilities = self._probabilities(x)
+            total += float(-np.log(probabilities[rows, labels] + 1e-12).sum())
+            probabilities[rows, labels] -= 1
+            probabilities /= len(batch)
+            gradients = {"weight": x.T @ probabilities, "bias": probabilities.sum(axis=0)}
+            for name, gradient in gradients.items():
+                own = self._weights[name]
+                gradient += settings.weight_decay * own
+                gradient += settings.proximal_mu * (own - anchor[name])
+                held = self._momentum.get(name)
+                step = gradient if held is None else settings.momentum * held + gradient
+                self._momentum[name] = step
+                own -= settings.lr * step
+        return {"loss": total / settings.samples}
+
+    def evaluate(self, data: Split) -> Metrics:
+        """Return mean cross-entropy and accuracy."""
+        loss, correct = 0.0, 0
+        for start in range(0, len(data), EVALUATION_BATCH):
+            labels = data.y[start : start + EVALUATION_BATCH]
+            probabilities = self._probabilities(_scaled(data.x[start : start + EVALUATION_BATCH]))
+            loss += float(-np.log(probabilities[np.arange(len(labels)), labels] + 1e-12).sum())
+            correct += int((probabilities.argmax(axis=1) == labels).sum())
+        return {"loss": loss / len(data), "accuracy": correct / len(data)}
+
+    def _probabilities(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+        logits = x @ self._weights["weight"] + self._weights["bias"]
+        logits -= logits.max(axis=1, keepdims=True)
+        exponentials: np.ndarray[Any, Any] = np.exp(logits)
+        exponentials /= exponentials.sum(axis=1, keepdims=True)
+        return exponentials
+
+
+def create() -> SoftmaxRegression:
+    """Return the trainer."""
+    return SoftmaxRegression()
+
+
+def _scaled(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    return images.reshape(len(images), PIXELS).astype(np.float32) / np.float32(255)

@@ -1,0 +1,30 @@
+"""The learning rate of a round; pure, and the same for the federated run and its twin."""
+
+from __future__ import annotations
+
+import math
+
+
+def learning_rate(
+    lr: float, schedule: str, lr_decay: float, server_round: int, rounds: int
+) -> float:
+    """Return the rate for `server_round` (1..rounds).
+
+    constant keeps `lr`; cosine falls to 0 over the rounds (Loshchilov & Hutter, arXiv 1608.03983,
+    without restarts). `lr_decay` multiplies once a round, on top of either.
+    """
+    rate = lr * lr_decay ** (server_round - 1)
+    if schedule == "cosine":
+        rate *= 0.5 * (1 + math.cos(math.pi * (server_round - 1) / max(rounds, 1)))
+    return rate
+
+
+def fit_seed(seed: int, server_round: int, partition: int) -> int:
+    """Mix a run's seed, a round and a partition into one seed, 0..2**32-1 (SplitMix64's finaliser).
+
+    A node's order of samples depends on these three alone, so a restarted worker repeats it.
+    """
+    z = (seed * 0x9E3779B97F4A7C15 + server_round * 0xBF58476D1CE4E5B9 + partition + 1) % 2**64
+    z = ((z ^ (z >> 30)) * 0xBF58476D1CE4E5B9) % 2**64
+    z = ((z ^ (z >> 27)) * 0x94D049BB133111EB) % 2**64
+    return (z ^ (z >> 31)) % 2**32

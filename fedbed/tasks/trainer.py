@@ -1,0 +1,84 @@
+"""What a task must do, for a node, for the server-side evaluation and for the centralised twin."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Any, Callable, Dict, Iterator, Mapping
+
+import numpy as np
+
+from fedbed.data.dataset import Split
+
+Arrays = Dict[str, "np.ndarray[Any, Any]"]
+Metrics = Dict[str, float]
+Progress = Callable[[float], None]
+"""Called with the share done, 0.0 to 1.0."""
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """How to train: everything but the data and the start weights.
+
+    samples: how many samples to see; whole passes reshuffle, the last pass may be partial.
+    proximal_mu: weight of FedProx's proximal term (Li et al., arXiv 1812.06127); 0 switches it off.
+    seed: decides the order of the samples; same seed, data and weights give the same result.
+    """
+
+    samples: int
+    batch_size: int
+    lr: float
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+    proximal_mu: float = 0.0
+    seed: int = 0
+
+
+class Trainer(ABC):
+    """A model with its way of learning. Not thread-safe; one per process is the rule."""
+
+    @abstractmethod
+    def initial(self, seed: int) -> Arrays:
+        """Return fresh weights (name -> float32 array), the same for the same seed."""
+
+    @abstractmethod
+    def load(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
+        """Take over weights and forget the optimiser's state (momentum)."""
+
+    @abstractmethod
+    def weights(self) -> Arrays:
+        """Return a copy of the weights (name -> float32 array)."""
+
+    @abstractmethod
+    def fit(self, data: Split, settings: FitSettings, progress: Progress) -> Metrics:
+        """Train on; returns at least `loss`, the mean training loss over the samples seen.
+
+        The optimiser's state survives from call to call until `load`: that is how the
+        centralised twin keeps its momentum over what are rounds to the federated run.
+        """
+
+    @abstractmethod
+    def evaluate(self, data: Split) -> Metrics:
+        """Return `loss` (mean cross-entropy) and `accuracy` (0 to 1) over `data`."""
+
+
+def batches(
+    count: int, settings: FitSettings, progress: Progress
+) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
+    """Yield index arrays (int64, at most `batch_size` long) until `settings.samples` are seen.
+
+    RandomState is used because NumPy froze its stream: old boards draw the same order.
+    """
+    order = np.random.RandomState(settings.seed % 2**32)
+    seen = 0
+    reported = 0.0
+    while seen < settings.samples:
+        permutation = order.permutation(count)[: settings.samples - seen]
+        for start in range(0, len(permutation), settings.batch_size):
+            batch = permutation[start : start + settings.batch_size]
+            yield batch
+            seen += len(batch)
+            share = seen / settings.samples
+            if share - reported >= 0.05:
+                reported = share
+                progress(share)
