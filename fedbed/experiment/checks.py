@@ -1,0 +1,139 @@
+"""Checks of the experiment file that compare keys, or ask the code that will run them.
+
+Known tasks and partition schemes are imported where they are needed: their modules belong to
+other layers, and a file that doesn't name them shouldn't pay for them.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Dict, Sequence, Tuple, TypeVar
+
+from fedbed.errors import ExperimentError
+from fedbed.experiment.base import hint, problem
+
+if TYPE_CHECKING:
+    from fedbed.experiment.schema import Experiment, Federation
+
+T = TypeVar("T")
+
+
+def unique(values: Tuple[T, ...]) -> Tuple[T, ...]:
+    """Refuse a list that names something twice."""
+    seen = set()
+    for value in values:
+        if value in seen:
+            raise problem("", f"names {value!r} twice; each may stand there once")
+        seen.add(value)
+    return values
+
+
+def task(name: str) -> str:
+    """Refuse a task that nobody wrote."""
+    from fedbed.tasks import names
+
+    known = names()
+    if name not in known:
+        raise problem("", f"unknown task {name!r}{hint(name, known)}; allowed: {', '.join(known)}")
+    return name
+
+
+def partition(given: object) -> object:
+    """Expand a bare scheme name, check the scheme's arguments and fill in those left out."""
+    if isinstance(given, str):
+        given = {"scheme": given}
+    if not isinstance(given, dict):
+        return given
+    from fedbed.data.partition import SCHEMES
+
+    scheme = given.get("scheme", "iid")
+    if not isinstance(scheme, str):
+        return given  # pydantic has the words for it
+    if scheme not in SCHEMES:
+        known = ", ".join(SCHEMES)
+        raise problem(
+            "scheme", f"unknown scheme {scheme!r}{hint(scheme, SCHEMES)}; allowed: {known}"
+        )
+    defaults = SCHEMES[scheme]
+    args: Dict[str, object] = {}
+    for key, value in given.items():
+        if key == "scheme":
+            continue
+        if key not in defaults:
+            known = ", ".join(defaults) or "no arguments"
+            raise problem(
+                str(key),
+                f"scheme {scheme!r} has no such argument{hint(key, defaults)}; allowed: {known}",
+            )
+        args[key] = _scheme_arg(key, value, defaults[key])
+    return {"scheme": scheme, **defaults, **args}
+
+
+def _scheme_arg(key: str, value: object, default: object) -> object:
+    """Check one argument against the kind of its default; both of today's must be above 0."""
+    whole = isinstance(default, int)
+    kind = "a whole number above 0" if whole else "a number above 0"
+    right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
+    if not right or not isinstance(value, (int, float)) or not 0 < value < math.inf:
+        raise problem(key, f"given {value!r}; allowed: {kind}")
+    return value if whole else float(value)
+
+
+def federation(section: Federation) -> None:
+    """Compare the numbers of nodes and the waits with one another."""
+    nodes, least = section.nodes, section.needed_nodes
+    if least > nodes:
+        raise problem("min_nodes", f"{least} is more than nodes ({nodes}); allowed: 1 to {nodes}")
+    names = section.select.names
+    if names and len(names) < least:
+        raise problem(
+            "select.names",
+            f"names {_count(names, 'node')}, but the run needs {least}; "
+            "name more, or lower nodes or min_nodes",
+        )
+    if section.rejoin_grace > section.deadline:
+        raise problem("rejoin_grace", "is longer than deadline; a round ends with its deadline")
+
+
+def experiment(whole: Experiment) -> None:
+    """Compare sections with one another, and try the strategy as the run will build it."""
+    _samples(whole)
+    if whole.data.delivery == "node" and whole.centralised.enabled:
+        raise problem(
+            "centralised.enabled",
+            "true needs the nodes' data at the coordinator, but data.delivery is 'node'; "
+            "set it to false",
+        )
+    spec = whole.federation.strategy
+    if spec.name == "FedAvg" and not spec.args:
+        return  # the default needs no look at Flower, whose import takes 0.3 s
+    from fedbed.experiment import strategies
+
+    try:
+        strategies.build(spec.name, spec.args, strategies.defaults(whole))
+    except ExperimentError as error:
+        raise problem("federation.strategy", str(error)) from None
+
+
+def _samples(whole: Experiment) -> None:
+    """A node without a sample can't train, and a batch can't exceed all there is."""
+    samples, section = whole.data.train_samples, whole.federation
+    if samples is None or whole.data.delivery == "node":
+        return
+    shards = whole.data.partition.args.get("shards_per_node", 1)
+    if samples < section.nodes * shards:
+        raise problem(
+            "data.train_samples",
+            f"{samples} is too few for {section.nodes} nodes; "
+            f"allowed: {section.nodes * shards} or more",
+        )
+    if section.batch_size > samples:
+        raise problem(
+            "federation.batch_size",
+            f"{section.batch_size} is more than data.train_samples ({samples}); "
+            f"allowed: 1 to {samples}",
+        )
+
+
+def _count(things: Sequence[object], noun: str) -> str:
+    return f"{len(things)} {noun}" + ("" if len(things) == 1 else "s")

@@ -1,0 +1,158 @@
+"""Experiment files in and out: read, write back in full, and override single keys."""
+
+from __future__ import annotations
+
+import stat
+from pathlib import Path
+from typing import Any, Dict, Iterable, List, Tuple, Union
+
+from pydantic import ValidationError
+
+from fedbed.errors import ExperimentError
+from fedbed.experiment import describe, yamlfile
+from fedbed.experiment.complaints import complaints, one_line
+from fedbed.experiment.schema import Experiment
+
+Keys = Tuple[str, ...]
+
+# Sections for which a bare name is accepted, with the key that the name stands for.
+_SHORTHANDS: Dict[Keys, str] = {("data", "partition"): "scheme", ("federation", "strategy"): "name"}
+
+
+def load(path: Union[str, Path]) -> Experiment:
+    """Read an experiment file.
+
+    Raises:
+        ExperimentError: it can't be read, or says something that can't be run.
+    """
+    origin = str(path)
+    try:
+        info = Path(path).stat()
+        # Asked before opening: reading from a pipe or a device may never end.
+        if stat.S_ISDIR(info.st_mode):
+            raise ExperimentError(one_line(origin, 0, "is a folder; name an experiment file in it"))
+        if not stat.S_ISREG(info.st_mode):
+            raise ExperimentError(one_line(origin, 0, "is not a regular file"))
+        with Path(path).open("rb") as file:
+            raw = file.read(yamlfile.MAX_BYTES + 1)
+    except FileNotFoundError:
+        raise ExperimentError(one_line(origin, 0, "no such file")) from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
+        reason = getattr(error, "strerror", None) or error
+        raise ExperimentError(one_line(origin, 0, f"can't be read: {reason}")) from None
+    _check_size(len(raw), origin)
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ExperimentError(one_line(origin, line, "not text in UTF-8")) from None
+    return loads(text, origin)
+
+
+def loads(text: str, origin: str) -> Experiment:
+    """Read an experiment from YAML text; `origin` is the name that messages give it.
+
+    Raises:
+        ExperimentError: it can't be read, or says something that can't be run.
+    """
+    _check_size(len(text), origin)
+    try:
+        data, lines = yamlfile.read(text)
+    except yamlfile.YamlError as error:
+        raise ExperimentError(one_line(origin, error.line, str(error))) from None
+    if data is None:
+        raise ExperimentError(one_line(origin, 0, "the file is empty; wanted: name, task, ..."))
+    return from_data(data, origin, lines)
+
+
+def from_data(data: Any, origin: str, lines: yamlfile.Lines | None = None) -> Experiment:
+    """Check plain data, such as the body of a request, and make an experiment of it.
+
+    Raises:
+        ExperimentError: it says something that can't be run.
+    """
+    if not isinstance(data, dict):
+        kind = describe.given(data)
+        raise ExperimentError(
+            one_line(origin, 0, f"given {kind} at the top; allowed: keys such as name and task")
+        )
+    try:
+        return Experiment.model_validate(data)
+    except ValidationError as error:
+        found = complaints(error, lines or {})
+        first = found[0]
+        raise ExperimentError(one_line(origin, first.line, first.text, len(found) - 1)) from None
+
+
+def dump(experiment: Experiment) -> str:
+    """Write an experiment as YAML with every default filled in; `loads` gives the same back."""
+    return yamlfile.write(experiment.model_dump(mode="json"))
+
+
+def override(experiment: Experiment, assignments: Iterable[str]) -> Experiment:
+    """Change single keys, as the command line's `--set federation.rounds=5` does.
+
+    Values are YAML, and several of them are checked together.
+
+    Raises:
+        ExperimentError: no such key, a value that isn't allowed there, or no 'key=value'.
+    """
+    data: Dict[str, Any] = experiment.model_dump(mode="json")
+    origins: List[Tuple[Keys, str]] = []
+    # A scheme before its arguments: their order on the command line doesn't matter.
+    for path, value, origin in sorted(map(_assignment, assignments), key=_precedence):
+        _assign(data, path, value, origin)
+        origins.append((path, origin))
+    try:
+        return Experiment.model_validate(data)
+    except ValidationError as error:
+        found = complaints(error, {})
+    # Blame the assignment that touched the key; a check across keys may blame any of them.
+    for complaint in found:
+        for path, origin in reversed(origins):
+            if complaint.path[: len(path)] == path:
+                raise ExperimentError(one_line(origin, 0, complaint.text, len(found) - 1))
+    origin = origins[-1][1] if origins else experiment.name
+    raise ExperimentError(one_line(origin, 0, found[0].text, len(found) - 1))
+
+
+def _assignment(text: str) -> Tuple[Keys, object, str]:
+    """Split 'key=value' into the key's path, the value, and the name that messages give it."""
+    origin = f"--set {text}"
+    key, equals, written = text.partition("=")
+    path = tuple(part.strip() for part in key.split("."))
+    if not equals or not all(path):
+        raise ExperimentError(one_line(origin, 0, "wanted: key=value, as in federation.rounds=5"))
+    try:
+        value, _ = yamlfile.read(written)
+    except yamlfile.YamlError as error:
+        raise ExperimentError(one_line(origin, 0, str(error))) from None
+    return path, value, origin
+
+
+def _precedence(assignment: Tuple[Keys, object, str]) -> Tuple[int, bool]:
+    path = assignment[0]
+    return len(path), path[-1] != _SHORTHANDS.get(path[:-1])
+
+
+def _assign(data: Dict[str, Any], path: Keys, value: object, origin: str) -> None:
+    section: Any = data
+    for depth, part in enumerate(path[:-1], start=1):
+        below = section.setdefault(part, {})
+        if isinstance(below, str) and path[:depth] in _SHORTHANDS:
+            below = section[part] = {_SHORTHANDS[path[:depth]]: below}
+        if not isinstance(below, dict):
+            held = yamlfile.dotted(path[:depth])
+            raise ExperimentError(one_line(origin, 0, f"{held!r} holds a value, not further keys"))
+        section = below
+    key = _SHORTHANDS.get(path[:-1])
+    if key == path[-1] and section.get(key) != value:
+        section.clear()  # another scheme's or strategy's arguments mean nothing to this one
+    section[path[-1]] = value
+
+
+def _check_size(size: int, origin: str) -> None:
+    if size > yamlfile.MAX_BYTES:
+        raise ExperimentError(
+            one_line(origin, 0, "is larger than 1 MB; an experiment file takes a few kB")
+        )

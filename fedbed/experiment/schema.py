@@ -1,0 +1,268 @@
+"""The experiment file: every key with its type, its default, its unit and one sentence.
+
+This is the only definition. The reference in docs/experiment.md is generated from it
+(`python -m fedbed.experiment.docs`), and so are the "allowed" parts of error messages.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Dict, Literal, Tuple
+
+from pydantic import Field, Strict, field_validator, model_validator
+
+from fedbed.experiment import checks
+from fedbed.experiment.base import Duration, PositiveDuration, Section
+
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+Share = Annotated[float, Field(gt=0, le=1)]
+# 32 bits are what every random generator in use (numpy, torch, Python) takes as a seed.
+Seed = Annotated[int, Field(ge=0, lt=2**32)]
+
+
+class Partition(Section, extra="allow"):
+    """How the training samples are divided among the nodes.
+
+    Further keys are the arguments of the scheme; `fedbed.data.partition.SCHEMES` defines them.
+    A bare name stands for the scheme with its default arguments.
+    """
+
+    scheme: str = Field(
+        default="iid",
+        description="Scheme of the partition; its arguments stand beside it as further keys.",
+        json_schema_extra={"allowed": "a scheme, such as iid, shards or dirichlet"},
+    )
+
+    @property
+    def args(self) -> Dict[str, Any]:
+        """The scheme's arguments, complete."""
+        return dict(self.__pydantic_extra__ or {})
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, given: object) -> object:
+        return checks.partition(given)
+
+
+class Data(Section):
+    """Which samples the nodes learn from, and how they get them."""
+
+    dataset: Literal["auto", "mnist", "synthetic-digits"] = Field(
+        default="mnist",
+        description="Data set; 'auto' is mnist where it is present or can be fetched, "
+        "else synthetic-digits.",
+    )
+    delivery: Literal["shared", "shipped", "node"] = Field(
+        default="shared",
+        description="'shared': a node reads its partition from its own copy of the data set; "
+        "'shipped': it receives just its partition from the coordinator; "
+        "'node': it uses data of its own.",
+    )
+    partition: Partition = Field(
+        default_factory=Partition,
+        description="How the training samples are divided among the nodes.",
+    )
+    train_samples: int | None = Field(
+        default=None, ge=1, description="Use only the first so many training samples; null: all."
+    )
+    test_samples: int | None = Field(
+        default=None, ge=1, description="Use only the first so many test samples; null: all."
+    )
+
+
+class StrategySpec(Section):
+    """A Flower strategy. A bare name stands for the strategy with its default arguments."""
+
+    name: Name = Field(
+        default="FedAvg", description="Name of a strategy in `flwr.serverapp.strategy`."
+    )
+    args: Dict[str, Any] = Field(
+        default_factory=dict,
+        description="Arguments of the strategy's constructor; what is left out comes from "
+        "this file where it says the same thing, else from Flower.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _expand(cls, given: object) -> object:
+        return {"name": given} if isinstance(given, str) else given
+
+
+class Select(Section):
+    """Which nodes may take part; with neither key, every node may."""
+
+    labels: Dict[str, str] = Field(
+        default_factory=dict, description="Labels that a node must carry, all of them."
+    )
+    names: Annotated[Tuple[Name, ...], Strict(False)] = Field(
+        default=(),
+        max_length=10_000,
+        description="Names of the nodes that may take part; empty: any.",
+    )
+
+    @field_validator("names")
+    @classmethod
+    def _unique(cls, names: Tuple[str, ...]) -> Tuple[str, ...]:
+        return checks.unique(names)
+
+
+class Federation(Section):
+    """Who learns together, for how long, and what happens when nodes are slow or lost."""
+
+    nodes: int = Field(
+        default=4, ge=1, le=10_000, description="Number of participants and of partitions."
+    )
+    min_nodes: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="Number of nodes with which the run may start; null: all of `nodes`.",
+    )
+    rounds: int = Field(default=10, ge=1, le=100_000, description="Number of rounds.")
+    local_epochs: int = Field(
+        default=1, ge=1, le=10_000, description="Passes of a node over its samples per round."
+    )
+    batch_size: int = Field(
+        default=32, ge=1, le=1_000_000, description="Samples per training step on a node."
+    )
+    strategy: StrategySpec = Field(
+        default_factory=StrategySpec, description="How updates become the next global model."
+    )
+    fraction: Share = Field(default=1.0, description="Share of the nodes that trains each round.")
+    quorum: Share = Field(
+        default=0.3,
+        description="Least share of the asked nodes whose updates a round needs to count.",
+    )
+    deadline: PositiveDuration = Field(
+        default=600.0, description="Longest time for a round's training; later updates are refused."
+    )
+    rejoin_grace: Duration = Field(
+        default=0.0,
+        description="How long a round waits for a lost node before it goes on without it.",
+    )
+    retries: int = Field(
+        default=1,
+        ge=0,
+        le=100,
+        description="How often a node that failed trains again within the round.",
+    )
+    attempts: int = Field(
+        default=3,
+        ge=1,
+        le=100,
+        description="How often a round without quorum is tried before the run fails.",
+    )
+    start_timeout: PositiveDuration = Field(
+        default=60.0, description="How long the run waits for its nodes before it fails."
+    )
+    over_selection: float = Field(
+        default=0.0,
+        ge=0,
+        le=10,
+        description="Share of additional nodes that a round asks; the first updates count.",
+    )
+    select: Select = Field(default_factory=Select, description="Which nodes may take part.")
+    evaluate: Literal["server", "nodes", "both", "none"] = Field(
+        default="server",
+        description="Where the global model is tested after each round: on the coordinator's "
+        "test set, on the nodes' own test samples, on both, or not at all.",
+    )
+
+    @property
+    def needed_nodes(self) -> int:
+        """Number of nodes with which the run may start, whether or not the file names it."""
+        return self.nodes if self.min_nodes is None else self.min_nodes
+
+    @model_validator(mode="after")
+    def _check(self) -> Federation:
+        checks.federation(self)
+        return self
+
+
+class Optimizer(Section):
+    """The stochastic gradient descent that nodes and the centralised twin run."""
+
+    lr: float = Field(default=0.05, gt=0, le=1000, description="Learning rate of the first round.")
+    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum; 0 switches it off.")
+    weight_decay: float = Field(
+        default=0.0, ge=0, le=1, description="L2 penalty on the weights, per step."
+    )
+    schedule: Literal["constant", "cosine"] = Field(
+        default="constant",
+        description="Course of the learning rate over the rounds; 'cosine' ends near 0.",
+    )
+    lr_decay: float = Field(
+        default=1.0,
+        gt=0,
+        le=1,
+        description="Factor on the learning rate per round, besides the schedule.",
+    )
+
+
+class Centralised(Section):
+    """The twin: one machine learns with the same model, initial weights, samples and test set."""
+
+    enabled: bool = Field(
+        default=True, description="Whether the coordinator trains the centralised twin too."
+    )
+
+
+class Codec(Section):
+    """How models travel; both ways are lossless."""
+
+    down: Literal["raw", "exact"] = Field(
+        default="exact",
+        description="From the coordinator to the nodes; 'raw': plain arrays, "
+        "'exact': compressed, bit for bit the same.",
+    )
+    up: Literal["raw", "exact"] = Field(
+        default="exact", description="From the nodes to the coordinator; as above."
+    )
+
+
+class Experiment(Section):
+    """One experiment: what is learnt, on which data, by whom and how."""
+
+    name: str = Field(
+        max_length=60,
+        pattern=r"^[a-z0-9][a-z0-9-]*$",
+        description="Short name; run folders and pages carry it.",
+        json_schema_extra={"allowed": "up to 60 of a-z, 0-9 and '-', not '-' first"},
+    )
+    description: str = Field(
+        default="", max_length=10_000, description="What the experiment is for, in free words."
+    )
+    task: str = Field(
+        description="Learning task: model, loss and metrics; one of `fedbed.tasks.names()`.",
+        json_schema_extra={"allowed": "a learning task such as mnist_mlp"},
+    )
+    data: Data = Field(default_factory=Data, description=str(Data.__doc__))
+    federation: Federation = Field(default_factory=Federation, description=str(Federation.__doc__))
+    optimizer: Optimizer = Field(default_factory=Optimizer, description=str(Optimizer.__doc__))
+    centralised: Centralised = Field(
+        default_factory=Centralised, description=str(Centralised.__doc__)
+    )
+    seeds: Annotated[Tuple[Seed, ...], Strict(False)] = Field(
+        default=(1,),
+        min_length=1,
+        max_length=1000,
+        description="Seeds, all different; the experiment runs once with each.",
+    )
+    codec: Codec = Field(default_factory=Codec, description=str(Codec.__doc__))
+    engine: Literal["edge"] = Field(
+        default="edge", description="What carries the messages; 'edge' is fedbed's own link."
+    )
+
+    @field_validator("task")
+    @classmethod
+    def _known(cls, task: str) -> str:
+        return checks.task(task)
+
+    @field_validator("seeds")
+    @classmethod
+    def _unique(cls, seeds: Tuple[int, ...]) -> Tuple[int, ...]:
+        return checks.unique(seeds)
+
+    @model_validator(mode="after")
+    def _check(self) -> Experiment:
+        checks.experiment(self)
+        return self

@@ -1,0 +1,164 @@
+"""What an experiment file may say: defaults, types, and checks across keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pydantic
+import pytest
+
+import fedbed.experiment
+from fedbed.errors import ExperimentError
+from fedbed.experiment import Experiment, from_data
+from fedbed.experiment.base import Section
+
+
+def make(**keys: Any) -> Experiment:
+    return from_data({"name": "x", "task": "mnist_mlp", **keys}, "x.yaml")
+
+
+def complaint(**keys: Any) -> str:
+    with pytest.raises(ExperimentError) as caught:
+        make(**keys)
+    text = str(caught.value)
+    assert text.startswith("x.yaml: ")
+    assert "\n" not in text
+    return text[len("x.yaml: ") :]
+
+
+def test_defaults() -> None:
+    experiment = make()
+    assert experiment.data.dataset == "mnist"
+    assert experiment.data.partition.scheme == "iid"
+    assert experiment.federation.deadline == 600.0
+    assert experiment.federation.needed_nodes == 4
+    assert experiment.federation.strategy.name == "FedAvg"
+    assert experiment.seeds == (1,)
+
+
+def test_nothing_can_be_changed_afterwards() -> None:
+    with pytest.raises(pydantic.ValidationError):
+        make().name = "y"
+
+
+def test_public_names_exist() -> None:
+    for name in fedbed.experiment.__all__:
+        assert hasattr(fedbed.experiment, name)
+    assert fedbed.experiment.__all__ == sorted(fedbed.experiment.__all__)
+
+
+def _every_field(model: type[Section]) -> list[tuple[str, pydantic.fields.FieldInfo]]:
+    found = []
+    for key, field in model.model_fields.items():
+        found.append((f"{model.__name__}.{key}", field))
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            found += _every_field(field.annotation)
+    return found
+
+
+@pytest.mark.parametrize(("key", "field"), _every_field(Experiment))
+def test_every_key_has_a_sentence(key: str, field: pydantic.fields.FieldInfo) -> None:
+    assert field.description
+    assert field.description.endswith(".")
+
+
+@pytest.mark.parametrize(
+    ("partition", "scheme", "args"),
+    [
+        ("iid", "iid", {}),
+        ({}, "iid", {}),
+        ("shards", "shards", {"shards_per_node": 2}),
+        ({"scheme": "shards", "shards_per_node": 3}, "shards", {"shards_per_node": 3}),
+        ({"scheme": "dirichlet", "alpha": 1}, "dirichlet", {"alpha": 1.0}),
+    ],
+)
+def test_partition_arguments_are_complete(partition: Any, scheme: str, args: Any) -> None:
+    found = make(data={"partition": partition}).data.partition
+    assert (found.scheme, found.args) == (scheme, args)
+
+
+@pytest.mark.parametrize(
+    ("partition", "wanted"),
+    [
+        ("shard", "data.partition.scheme: unknown scheme 'shard' (did you mean 'shards'?)"),
+        ({"scheme": 3}, "data.partition.scheme: given 3 (number); allowed: a scheme, such as iid"),
+        ({"alpha": 1}, "data.partition.alpha: scheme 'iid' has no such argument; allowed: no arg"),
+        ({"scheme": "shards", "shards_per_node": 2.0}, "given 2.0; allowed: a whole number above"),
+        ({"scheme": "shards", "shards_per_node": True}, "allowed: a whole number above 0"),
+        ({"scheme": "dirichlet", "alpha": 0}, "data.partition.alpha: given 0; allowed: a number"),
+        ({"scheme": "dirichlet", "alpha": float("inf")}, "given inf; allowed: a number above 0"),
+        ({"scheme": "dirichlet", "alpha": "1"}, "given '1'; allowed: a number above 0"),
+        (["iid"], "data.partition: given a list"),
+    ],
+)
+def test_partition_arguments_are_checked(partition: Any, wanted: str) -> None:
+    assert wanted in complaint(data={"partition": partition})
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        ({"name": "Demo Run"}, "name: given 'Demo Run' (text); allowed: up to 60 of a-z"),
+        ({"name": "a" * 61}, "name: given"),
+        ({"name": "x\n"}, "name: given"),
+        ({"task": "mnist_mpl"}, "task: unknown task 'mnist_mpl' (did you mean 'mnist_mlp'?)"),
+        ({"seeds": []}, "seeds: given a list of 0; allowed: a list of 1 to 1000, each"),
+        ({"seeds": 1}, "seeds: given 1 (number); allowed: a list"),
+        ({"seeds": [1, 1]}, "seeds: names 1 twice"),
+        ({"seeds": [-1]}, "seeds[0]: given -1 (number); allowed: a whole number from 0"),
+        ({"seeds": [True]}, "seeds[0]: given true (boolean)"),
+        ({"engine": "ray"}, "engine: given 'ray' (text); allowed: edge"),
+        ({"codec": {"up": "zip"}}, "codec.up: given 'zip' (text); allowed: raw | exact"),
+        ({"optimizer": {"lr": float("nan")}}, "optimizer.lr: given nan (not finite)"),
+        ({"optimizer": {"lr": True}}, "optimizer.lr: given true (boolean)"),
+        ({"centralised": {"enabled": 1}}, "given 1 (number); allowed: true or false"),
+        ({"federation": None}, "federation: given nothing (null); allowed: a mapping"),
+    ],
+)
+def test_values_are_checked(keys: Any, wanted: str) -> None:
+    assert wanted in complaint(**keys)
+
+
+@pytest.mark.parametrize(
+    ("federation", "wanted"),
+    [
+        ({"nodes": "10"}, "nodes: given '10' (text); allowed: a whole number from 1 to 10000"),
+        ({"nodes": 2.0}, "nodes: given 2.0 (number); allowed: a whole number"),
+        ({"nodes": True}, "nodes: given true (boolean); allowed: a whole number"),
+        ({"nodes": 0}, "nodes: given 0 (number); allowed: a whole number from 1 to 10000"),
+        ({"min_nodes": 5}, "min_nodes: 5 is more than nodes (4); allowed: 1 to 4"),
+        ({"fraction": 0}, "fraction: given 0 (number); allowed: a number above 0 and at most 1"),
+        ({"deadline": "soon"}, "deadline: given 'soon' (text); allowed: a duration above 0 such"),
+        ({"deadline": 0}, "allowed: a duration above 0"),
+        ({"deadline": "2w", "rejoin_grace": "3w"}, "rejoin_grace: is longer than deadline"),
+        ({"start_timeout": "60w"}, "start_timeout: given"),
+        ({"select": {"names": ["a", "a"]}}, "select.names: names 'a' twice"),
+        ({"select": {"names": ["a"]}}, "select.names: names 1 node, but the run needs 4"),
+        ({"select": {"labels": {"gpu": True}}}, "select.labels.gpu: given true (boolean)"),
+        ({"strategy": {"name": 3}}, "strategy.name: given 3 (number); allowed: text"),
+        ({"strategy": 3}, "strategy: given 3 (number)"),
+        ({"strategy": "FedAvgg"}, "strategy: unknown strategy 'FedAvgg' (did you mean 'FedAvg'?)"),
+    ],
+)
+def test_the_federation_is_checked(federation: Any, wanted: str) -> None:
+    assert wanted in complaint(federation=federation)
+
+
+def test_sections_are_compared() -> None:
+    few = {"train_samples": 3}
+    assert "3 is too few for 4 nodes; allowed: 4 or more" in complaint(data=few)
+    shards = {"train_samples": 7, "partition": "shards"}
+    assert "7 is too few for 4 nodes; allowed: 8 or more" in complaint(data=shards)
+    batch = complaint(data={"train_samples": 20}, federation={"batch_size": 21})
+    assert batch.startswith("federation.batch_size: 21 is more than data.train_samples (20)")
+    assert complaint(data={"delivery": "node"}).startswith("centralised.enabled: true needs")
+    make(data={"delivery": "node"}, centralised={"enabled": False})
+
+
+def test_the_number_of_further_problems_is_told() -> None:
+    text = complaint(seeds=[], engine="ray", codec={"up": 1})
+    assert text.endswith("(and 2 more problems)")
+
+
+def test_whole_numbers_will_do_for_numbers() -> None:
+    assert make(optimizer={"lr": 1}).optimizer.lr == 1.0
