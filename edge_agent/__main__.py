@@ -1,0 +1,15 @@
+"""`python -m edge_agent`: what `fedbed agent` runs, and what a service unit starts."""
+
+from __future__ import annotations
+
+import sys
+
+if __name__ == "__main__":
+    from edge_agent import config, daemon
+    from fedbed.errors import FedbedError
+
+    try:
+        sys.exit(daemon.run(config.parse(sys.argv[1:])))
+    except FedbedError as error:
+        sys.stderr.write(f"fedbed agent: {error}\n")
+        sys.exit(error.exit_code)

@@ -1,0 +1,139 @@
+"""The agent's settings, from flags and environment."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import re
+import socket
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Dict, List, Optional
+from urllib.parse import urlsplit
+
+from fedbed import __version__
+from fedbed.errors import UsageError
+
+DEFAULT_COORDINATOR = "http://127.0.0.1:8470"
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+@dataclass(frozen=True)
+class AgentConfig:
+    """Everything that an agent is told at start."""
+
+    coordinator: str
+    name: str
+    state_dir: Path
+    worker_python: str = sys.executable
+    data_path: Optional[Path] = None
+    labels: Dict[str, str] = field(default_factory=dict)
+    apps_allowed: bool = False
+    threads: int = 1
+    blob_cache_bytes: int = 1024 * 1024 * 1024
+    stop_with_parent: bool = False
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m edge_agent`; the `fedbed agent` command shows the same."""
+    p = argparse.ArgumentParser(
+        prog="fedbed agent",
+        description="Join a coordinator as a node and train for it.",
+        epilog="Stop with Ctrl-C. Started again with the same state folder, it is the same node.",
+    )
+    add = p.add_argument
+    add(
+        "--coordinator",
+        metavar="URL",
+        default=os.environ.get("FEDBED_COORDINATOR", DEFAULT_COORDINATOR),
+        help="where the coordinator listens (default: $FEDBED_COORDINATOR or %(default)s)",
+    )
+    add("--name", default=_default_name(), help="the node's name (default: %(default)s)")
+    add(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        help="identity, spool and caches (default: ~/.local/state/fedbed/<name>)",
+    )
+    add(
+        "--worker-python",
+        metavar="PATH",
+        default=sys.executable,
+        help="interpreter that has torch (default: this one)",
+    )
+    add(
+        "--data",
+        type=Path,
+        metavar="FILE",
+        help="this node's own samples (.npz), for experiments with `delivery: node`",
+    )
+    add(
+        "--label",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="describes the node, for node selection (may be repeated)",
+    )
+    add(
+        "--threads",
+        type=int,
+        default=1,
+        help="CPU threads of the worker (default: %(default)s; more may change the last bits)",
+    )
+    add(
+        "--allow-apps",
+        choices=("auto", "yes", "no"),
+        default="auto",
+        help="run Flower apps that the coordinator sends (auto: when it is on this machine)",
+    )
+    add("--stop-with-parent", action="store_true", help="stop when standard input is closed")
+    add("--version", action="version", version=f"fedbed {__version__}")
+    return p
+
+
+def parse(argv: List[str]) -> AgentConfig:
+    """Return the settings; UsageError names the flag, what was given and what is allowed."""
+    args = parser().parse_args(argv)
+    url = urlsplit(args.coordinator)
+    if url.scheme not in ("http", "https") or not url.hostname:
+        raise UsageError(
+            f"--coordinator: '{args.coordinator}' is no http:// or https:// address "
+            f"(for example {DEFAULT_COORDINATOR})"
+        )
+    if not _NAME.fullmatch(args.name):
+        raise UsageError(
+            f"--name: '{args.name}' may hold letters, digits, '.', '_' and '-' only, 63 at most"
+        )
+    if args.threads < 1:
+        raise UsageError(f"--threads: {args.threads} is less than 1")
+    if args.data is not None and not args.data.is_file():
+        raise UsageError(f"--data: there is no file '{args.data}'")
+    local = url.hostname in _LOOPBACK
+    return AgentConfig(
+        coordinator=args.coordinator.rstrip("/"),
+        name=args.name,
+        state_dir=args.state_dir or Path.home() / ".local" / "state" / "fedbed" / args.name,
+        worker_python=args.worker_python,
+        data_path=args.data,
+        labels=_labels(args.label),
+        apps_allowed=local if args.allow_apps == "auto" else args.allow_apps == "yes",
+        threads=args.threads,
+        stop_with_parent=args.stop_with_parent,
+    )
+
+
+def _default_name() -> str:
+    host = re.sub(r"[^A-Za-z0-9._-]", "-", socket.gethostname())[:63].lstrip(".-_")
+    return host or "node"
+
+
+def _labels(given: List[str]) -> Dict[str, str]:
+    labels = {}
+    for item in given:
+        key, separator, value = item.partition("=")
+        if not separator or not _NAME.fullmatch(key):
+            raise UsageError(f"--label: '{item}' is not of the form KEY=VALUE")
+        labels[key] = value
+    return labels

@@ -1,0 +1,184 @@
+"""The node's main loop: join, keep a poll open, pass on what it brings, survive."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from types import FrameType
+from typing import Any, Optional
+
+from edge_agent import profile
+from edge_agent.backoff import Backoff
+from edge_agent.blobs import BlobCache
+from edge_agent.config import AgentConfig
+from edge_agent.executor import Executor
+from edge_agent.identity import Identity
+from edge_agent.link import Link
+from edge_agent.spool import Spool
+from fedbed.errors import CoordinatorAway, FedbedError, NotFound, Refused
+from fedbed.link.messages import (
+    JoinReply,
+    JoinRequest,
+    NodeProfile,
+    PollReply,
+    PollRequest,
+    parse,
+    unparse,
+)
+
+log = logging.getLogger("fedbed.agent")
+
+BUSY_POLL_S = 1.0
+"""While training the poll is short, because it carries the progress."""
+
+
+class _Stop(BaseException):
+    """A signal asks the daemon to stop; raised wherever the main thread waits."""
+
+
+class Daemon:
+    """An agent from start to stop. The constructor does nothing; `run` does it all."""
+
+    def __init__(self, config: AgentConfig) -> None:
+        self._config = config
+        self._identity = Identity(config.state_dir)
+        self._link = Link(config.coordinator)
+        self._spool = Spool(config.state_dir / "spool")
+        self._blobs = BlobCache(config.state_dir / "blobs", config.blob_cache_bytes)
+        self._executor = Executor(config, self._spool, self._blobs)
+        self._node_id = ""
+        self._poll_s = 1.0
+        self._profile = NodeProfile()
+        self._stopping = False
+
+    def run(self) -> None:
+        """Serve until a signal (or the end of standard input, if so configured) says stop.
+
+        Raises FedbedError for what no retry can mend: a name that is taken, a refused node, an
+        unusable state folder or interpreter.
+        """
+        self._identity.acquire()
+        try:
+            self._spool.open()
+            self._blobs.open()
+            self._profile = profile.profile(self._config.worker_python)
+            self._executor.start()
+            self._install_signals()
+            try:
+                self._serve()
+            except _Stop:
+                log.info("stopping")
+            finally:
+                self._stopping = True
+                self._executor.stop()
+                self._leave()
+        finally:
+            self._link.close()
+            self._identity.release()
+
+    def _serve(self) -> None:
+        backoff = Backoff()
+        away = False
+        while True:
+            try:
+                if not self._node_id:
+                    self._join()
+                reply = self._poll()
+            except CoordinatorAway as error:
+                if not away:
+                    log.warning("%s Trying again until it answers.", error)
+                away = True
+                threading.Event().wait(backoff.next_s())
+                continue
+            except (NotFound, Refused) as error:
+                if not self._node_id:
+                    raise
+                log.warning("%s Joining again.", error)
+                self._node_id = ""
+                continue
+            if away:
+                log.info("the coordinator is back")
+            away = False
+            backoff.reset()
+            self._poll_s = reply.poll_s
+            self._executor.drop(reply.drop)
+            self._executor.serve_run(reply.run)
+            if reply.work is not None:
+                self._executor.accept(reply.work)
+
+    def _join(self) -> None:
+        config = self._config
+        request = JoinRequest(
+            name=config.name,
+            key=self._identity.key,
+            profile=self._profile,
+            labels=config.labels,
+            compressors=profile.compressors(self._profile.packages),
+            apps_allowed=config.apps_allowed and "flwr" in self._profile.packages,
+        )
+        answer = self._link.call("POST", "/api/v1/nodes", unparse(request))
+        reply = parse(JoinReply, answer)
+        self._node_id = reply.node_id
+        self._poll_s = reply.poll_s
+        self._link.token = reply.token
+        self._executor.joined(reply.token)
+        log.info("joined %s as '%s' (%s)", config.coordinator, reply.name, reply.node_id)
+
+    def _poll(self) -> PollReply:
+        holding = self._executor.holding()
+        wait_s = min(self._poll_s, BUSY_POLL_S) if holding else self._poll_s
+        request = PollRequest(
+            wait_s=wait_s,
+            holding=holding,
+            progress=self._executor.progress(),
+            cost=profile.cost(),
+        )
+        answer = self._link.call(
+            "POST", f"/api/v1/nodes/{self._node_id}/work", unparse(request), timeout_s=wait_s + 10
+        )
+        return parse(PollReply, answer)
+
+    def _leave(self) -> None:
+        if not self._node_id:
+            return
+        self._link.close()
+        try:
+            self._link.call("DELETE", f"/api/v1/nodes/{self._node_id}", timeout_s=2.0)
+        except FedbedError as error:
+            log.info("left without a word to the coordinator: %s", error)
+
+    def _install_signals(self) -> None:
+        def stop(_number: int, _frame: Optional[FrameType]) -> Any:
+            if not self._stopping:
+                self._stopping = True
+                raise _Stop
+
+        signal.signal(signal.SIGTERM, stop)
+        signal.signal(signal.SIGINT, stop)
+        if self._config.stop_with_parent:
+            threading.Thread(target=_stop_at_end_of_input, name="parent", daemon=True).start()
+
+
+def _stop_at_end_of_input() -> None:
+    while os.read(0, 4096):
+        pass
+    # To the main thread itself, whose open poll it must interrupt.
+    main = threading.main_thread().ident
+    if main is not None:
+        signal.pthread_kill(main, signal.SIGTERM)
+
+
+def run(config: AgentConfig) -> int:
+    """Run an agent; returns the exit code, with one line on standard error where it isn't 0."""
+    logging.basicConfig(
+        level=logging.INFO, format="%(levelname).1s %(name)s: %(message)s", stream=sys.stderr
+    )
+    try:
+        Daemon(config).run()
+    except FedbedError as error:
+        sys.stderr.write(f"fedbed agent: {error}\n")
+        return error.exit_code
+    return 0

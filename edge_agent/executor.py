@@ -1,0 +1,212 @@
+"""Works through the items that the poll brings: fetch, train in the worker, spool, send."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import queue
+import threading
+import time
+from typing import Dict, List, Optional, Tuple
+
+from edge_agent.backoff import Backoff
+from edge_agent.blobs import BlobCache
+from edge_agent.config import AgentConfig
+from edge_agent.link import Link
+from edge_agent.spool import Spool
+from edge_agent.worker_process import WorkerDied, WorkerProcess
+from fedbed.errors import CoordinatorAway, FedbedError
+from fedbed.link.messages import BlobRef, Timeline, WorkItem, unparse
+
+log = logging.getLogger("fedbed.agent")
+UPLOAD_TIMEOUT_S = 120.0
+
+
+class Executor:
+    """One thread, one item at a time. `holding`, `progress` and `drop` are called by the poll."""
+
+    def __init__(self, config: AgentConfig, spool: Spool, blobs: BlobCache) -> None:
+        self._config = config
+        self._spool = spool
+        self._blobs = blobs
+        self._link = Link(config.coordinator)
+        self._queue: queue.Queue[Optional[WorkItem]] = queue.Queue()
+        self._guard = threading.Lock()
+        self._holding: Dict[str, threading.Event] = {}
+        self._progress: Dict[str, float] = {}
+        self._worker: Optional[WorkerProcess] = None
+        self._wanted_run: Optional[str] = None
+        self._stopping = threading.Event()
+        self._joined = threading.Event()
+        self._idle_since = time.monotonic()
+        self._thread = threading.Thread(target=self._run, name="executor")
+
+    def start(self) -> None:
+        """Start the thread; it waits for `joined` before it sends anything."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Stop after the current step; spooled results stay for the next start."""
+        self._stopping.set()
+        self._joined.set()
+        with self._guard:
+            for aborted in self._holding.values():
+                aborted.set()
+            worker = self._worker
+        self._queue.put(None)
+        if worker is not None:
+            worker.kill()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    def joined(self, token: str) -> None:
+        """Take the node's credential into use; called again when it has changed."""
+        self._link.token = token
+        self._joined.set()
+
+    def accept(self, item: WorkItem) -> None:
+        """Queue an item, unless it is here already."""
+        with self._guard:
+            if item.id in self._holding or self._spool.path(item.id).is_file():
+                return
+            self._holding[item.id] = threading.Event()
+        self._queue.put(item)
+
+    def drop(self, items: List[str]) -> None:
+        """The rounds of these items have closed: abort what trains, forget what is spooled."""
+        with self._guard:
+            for item in items:
+                if item in self._holding:
+                    self._holding[item].set()
+                else:
+                    self._spool.remove(item)
+
+    def serve_run(self, run: Optional[str]) -> None:
+        """Note which run this node is part of; a worker of another run gives its memory back."""
+        if run != self._wanted_run:
+            self._wanted_run = run
+            self._queue.put(None)
+
+    def holding(self) -> List[str]:
+        """Ids of the items that this node has in hand."""
+        with self._guard:
+            held = list(self._holding)
+        return held + [item for item in self._spool.items() if item not in held]
+
+    def progress(self) -> Dict[str, float]:
+        """Share done of each item in training."""
+        with self._guard:
+            return dict(self._progress)
+
+    def _run(self) -> None:
+        self._joined.wait()
+        for left_over in self._spool.items():
+            size, digest = self._spool.measure(left_over)
+            self._send(left_over, size, digest, aborted=threading.Event())
+        while not self._stopping.is_set():
+            item = self._queue.get()
+            if item is None:
+                self._retire_worker()
+                continue
+            try:
+                self._work(item)
+            finally:
+                with self._guard:
+                    self._holding.pop(item.id, None)
+                    self._progress.pop(item.id, None)
+                self._idle_since = time.monotonic()
+        if self._worker is not None:
+            self._worker.stop()
+        self._link.close()
+
+    def _work(self, item: WorkItem) -> None:
+        aborted = self._holding[item.id]
+        timeline = Timeline(wait_s=round(time.monotonic() - self._idle_since, 4))
+        try:
+            size, digest = self._train(item, timeline, aborted)
+        except (FedbedError, WorkerDied, OSError) as error:
+            if self._stopping.is_set() or aborted.is_set():
+                return
+            if isinstance(error, CoordinatorAway):
+                # Nothing is lost: the item is offered again when the poll is back.
+                log.info("%s: %s", item.id, error)
+                return
+            log.warning("%s failed: %s", item.id, error)
+            size, digest = self._spool.write_failure(item.id, str(error), unparse(timeline))
+        for old in self._spool.trim():
+            log.warning("%s: dropped from the spool, which is full", old)
+        self._send(item.id, size, digest, aborted)
+
+    def _train(
+        self, item: WorkItem, timeline: Timeline, aborted: threading.Event
+    ) -> Tuple[int, str]:
+        worker = self._ready_worker(item)
+        started = time.monotonic()
+        wanted = _blobs_of(item)
+        in_use = {blob.sha256 for blob in wanted}
+        for blob in wanted:
+            timeline.bytes_down += self._blobs.fetch(blob, self._link, in_use)
+        timeline.download_s = round(time.monotonic() - started, 4)
+        request = {
+            "item": unparse(item),
+            "blobs": {blob.sha256: str(self._blobs.path(blob)) for blob in wanted},
+            "out": str(self._spool.path(item.id)),
+            "timeline": unparse(timeline),
+        }
+
+        def on_progress(share: float) -> None:
+            with self._guard:
+                self._progress[item.id] = round(share, 3)
+
+        answer = worker.work(request, on_progress, aborted)
+        if answer["op"] == "failed":
+            raise FedbedError(str(answer["reason"]))
+        return int(answer["size"]), str(answer["sha256"])
+
+    def _ready_worker(self, item: WorkItem) -> WorkerProcess:
+        worker = self._worker
+        if worker is not None and (worker.run != item.run or worker.exited()):
+            worker.stop()
+            worker = None
+        if worker is None:
+            worker = WorkerProcess(self._config, item.run)
+            worker.start()
+            with self._guard:
+                self._worker = worker
+        return worker
+
+    def _retire_worker(self) -> None:
+        worker = self._worker
+        if worker is not None and worker.run != self._wanted_run:
+            worker.stop()
+            with self._guard:
+                self._worker = None
+
+    def _send(self, item: str, size: int, digest: str, aborted: threading.Event) -> None:
+        backoff = Backoff()
+        while not self._stopping.is_set() and not aborted.is_set():
+            try:
+                self._link.upload(
+                    f"/api/v1/work/{item}/result",
+                    self._spool.path(item),
+                    size,
+                    digest,
+                    UPLOAD_TIMEOUT_S,
+                )
+            except CoordinatorAway:
+                self._stopping.wait(backoff.next_s())
+                continue
+            except FedbedError as refusal:
+                log.info("%s: the coordinator refused the result: %s", item, refusal)
+            break
+        if not self._stopping.is_set():
+            with contextlib.suppress(OSError):
+                self._spool.remove(item)
+
+
+def _blobs_of(item: WorkItem) -> List[BlobRef]:
+    blobs = [record.blob for record in item.records]
+    blobs.append(item.app.bundle)
+    if item.data is not None:
+        blobs.extend([item.data.train, item.data.test])
+    return [blob for blob in blobs if blob is not None]

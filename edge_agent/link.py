@@ -1,0 +1,168 @@
+"""HTTP/1.1 to the coordinator, over one kept-open connection.
+
+An agent holds two of these: the open poll must not wait behind a model that is being sent.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import json
+import socket
+from pathlib import Path
+from typing import Any, Dict, Optional
+from urllib.parse import urlsplit
+
+from fedbed.errors import CoordinatorAway, FedbedError, PayloadError, by_code
+from fedbed.link.messages import BlobRef
+
+CHUNK = 256 * 1024
+CONNECT_TIMEOUT_S = 5.0
+
+
+class Link:
+    """Requests to one coordinator; not thread-safe.
+
+    Every method raises CoordinatorAway where the coordinator can't be reached or breaks off, and
+    the error class that it named where it refuses.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._parts = urlsplit(url)
+        self._connection: Optional[http.client.HTTPConnection] = None
+        self.token = ""
+
+    def close(self) -> None:
+        """Close the connection; the next request opens another."""
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+    def call(
+        self, method: str, path: str, body: Optional[Dict[str, Any]] = None, timeout_s: float = 10.0
+    ) -> Dict[str, Any]:
+        """Send JSON, return the JSON of the answer (empty dictionary for an empty answer)."""
+        data = None if body is None else json.dumps(body).encode()
+        headers = {} if data is None else {"Content-Type": "application/json"}
+        try:
+            response = self._send(method, path, data, headers, timeout_s)
+            answer = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._away(error) from error
+        return self._checked(response, answer)
+
+    def download(self, blob: BlobRef, target: Path, timeout_s: float = 30.0) -> None:
+        """Fetch a blob into `target` by way of `target.part`, going on where an earlier try ended.
+
+        PayloadError if the bytes don't have the promised hash.
+        """
+        part = target.with_suffix(".part")
+        have = part.stat().st_size if part.is_file() else 0
+        if have > blob.size:
+            part.unlink()
+            have = 0
+        if have < blob.size:
+            self._fetch_rest(blob, part, have, timeout_s)
+        if _sha256(part) != blob.sha256:
+            part.unlink()
+            raise PayloadError(f"blob {blob.sha256[:12]} came with other bytes than its hash says")
+        part.replace(target)
+
+    def upload(self, path: str, source: Path, size: int, sha256: str, timeout_s: float) -> None:
+        """PUT a file; refusals raise the class that the coordinator named."""
+        headers = {"Content-Length": str(size), "X-Fedbed-Sha256": sha256}
+        try:
+            with source.open("rb") as f:
+                try:
+                    response = self._send("PUT", path, f, headers, timeout_s)
+                except (BrokenPipeError, ConnectionResetError):
+                    # A refusal may come before the body is through: read it if it is there.
+                    if self._connection is None:
+                        raise
+                    response = self._connection.getresponse()
+            answer = response.read()
+        except (OSError, http.client.HTTPException) as error:
+            raise self._away(error) from error
+        self._checked(response, answer)
+
+    def _fetch_rest(self, blob: BlobRef, part: Path, have: int, timeout_s: float) -> None:
+        headers = {"Range": f"bytes={have}-"} if have else {}
+        try:
+            response = self._send("GET", f"/api/v1/blobs/{blob.sha256}", None, headers, timeout_s)
+            if response.status >= 400:
+                self._checked(response, response.read())
+            resumed = response.status == 206
+            with part.open("ab" if resumed else "wb") as f:
+                size = have if resumed else 0
+                while True:
+                    chunk = response.read(CHUNK)
+                    if not chunk:
+                        break
+                    size += len(chunk)
+                    if size > blob.size:
+                        raise PayloadError(f"blob {blob.sha256[:12]} is larger than announced")
+                    f.write(chunk)
+        except (OSError, http.client.HTTPException) as error:
+            raise self._away(error) from error
+
+    def _send(
+        self, method: str, path: str, body: Any, headers: Dict[str, str], timeout_s: float
+    ) -> http.client.HTTPResponse:
+        fresh = self._connection is None
+        connection = self._connection or self._connect()
+        if self.token:
+            headers = dict(headers, Authorization=f"Bearer {self.token}")
+        if connection.sock is not None:
+            connection.sock.settimeout(timeout_s)
+        try:
+            connection.request(method, path, body=body, headers=headers)
+            return connection.getresponse()
+        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+            # The server may close an idle connection just as we send: once more on a new one.
+            if fresh or hasattr(body, "read"):
+                raise
+            self.close()
+            return self._send(method, path, body, headers, timeout_s)
+
+    def _connect(self) -> http.client.HTTPConnection:
+        host, port = self._parts.hostname or "", self._parts.port
+        connection: http.client.HTTPConnection
+        if self._parts.scheme == "https":
+            connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT_S)
+        else:
+            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT_S)
+        connection.connect()
+        connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        self._connection = connection
+        return connection
+
+    def _away(self, error: BaseException) -> CoordinatorAway:
+        self.close()
+        reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        return CoordinatorAway(
+            f"no answer from the coordinator at {self._url} ({reason}): "
+            "is `fedbed coordinator` running there?"
+        )
+
+    def _checked(self, response: http.client.HTTPResponse, body: bytes) -> Dict[str, Any]:
+        if response.getheader("Connection", "").lower() == "close":
+            self.close()
+        try:
+            answer = json.loads(body) if body else {}
+        except ValueError:
+            answer = None
+        if not isinstance(answer, dict):
+            raise CoordinatorAway(f"{self._url} doesn't answer like a fedbed coordinator")
+        if response.status < 400:
+            return answer
+        cls = by_code().get(str(answer.get("code")), FedbedError)
+        raise cls(str(answer.get("detail") or f"the coordinator answered {response.status}"))
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as f:
+        for chunk in iter(lambda: f.read(CHUNK), b""):
+            digest.update(chunk)
+    return digest.hexdigest()

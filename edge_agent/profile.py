@@ -1,0 +1,80 @@
+"""What this node is, and what the agent costs."""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+import time
+from typing import Dict, List
+
+import psutil
+
+from fedbed import __version__
+from fedbed.errors import RequirementMissing
+from fedbed.link.messages import NodeCost, NodeProfile
+
+_STARTED = time.monotonic()
+_PROBE = """
+import json
+from importlib import metadata
+found = {}
+for name in ("numpy", "torch", "flwr", "zstandard"):
+    try:
+        found[name] = metadata.version(name)
+    except metadata.PackageNotFoundError:
+        pass
+print(json.dumps(found))
+"""
+
+
+def profile(worker_python: str) -> NodeProfile:
+    """Describe the node; asks the worker's interpreter for its packages in a child, once."""
+    return NodeProfile(
+        machine=platform.machine(),
+        system=f"{platform.system()} {platform.release()}",
+        python=platform.python_version(),
+        agent=__version__,
+        cpus=os.cpu_count() or 1,
+        memory_bytes=psutil.virtual_memory().total,
+        packages=_packages(worker_python),
+    )
+
+
+def cost() -> NodeCost:
+    """Measure this process: resident memory, CPU seconds, age."""
+    process = psutil.Process()
+    times = process.cpu_times()
+    return NodeCost(
+        rss_bytes=process.memory_info().rss,
+        cpu_s=round(times.user + times.system, 3),
+        uptime_s=round(time.monotonic() - _STARTED, 1),
+    )
+
+
+def compressors(packages: Dict[str, str]) -> List[str]:
+    """Names of the compressors that the worker has, the better one first.
+
+    zstandard before 0.22 can't refuse bytes behind a frame; the codec treats it as absent.
+    """
+    version = tuple(int(p) for p in packages.get("zstandard", "0").split(".")[:2] if p.isdigit())
+    return ["zstd", "zlib"] if version >= (0, 22) else ["zlib"]
+
+
+def _packages(worker_python: str) -> Dict[str, str]:
+    try:
+        done = subprocess.run(
+            [worker_python, "-c", _PROBE],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            timeout=60,
+            check=True,
+        )
+        found: Dict[str, str] = json.loads(done.stdout)
+    except (OSError, subprocess.SubprocessError, ValueError) as error:
+        raise RequirementMissing(
+            f"--worker-python: '{worker_python}' doesn't run as a Python interpreter "
+            f"of 3.8 or newer ({error})"
+        ) from error
+    return found

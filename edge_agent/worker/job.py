@@ -1,0 +1,116 @@
+"""One work item in the worker: decode what came, let the runner compute, encode the answer."""
+
+from __future__ import annotations
+
+import resource
+import time
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+
+import numpy as np
+
+from fedbed import codec
+from fedbed.link import envelope, records
+from fedbed.link.messages import BlobRef, Timeline, WorkItem, parse, unparse
+
+ArrayMap = Mapping[str, "np.ndarray[Any, Any]"]
+KIB = 1024
+
+
+class JobAborted(Exception):
+    """The round closed while the worker was at it."""
+
+
+@dataclass
+class Content:
+    """The records of a message, decoded: record name -> entries, by kind."""
+
+    arrays: Dict[str, ArrayMap]
+    metrics: Dict[str, Dict[str, Any]]
+    config: Dict[str, Dict[str, Any]]
+
+
+class Runner(ABC):
+    """What computes an item's answer; made once per worker, that is once per run."""
+
+    @abstractmethod
+    def handle(self, job: Job, content: Content) -> Content:
+        """Return the reply's records; any exception becomes an error reply."""
+
+
+class Job:
+    """A request of the daemon on its way through the worker."""
+
+    def __init__(self, request: Dict[str, Any], on_progress: Callable[[float], None]) -> None:
+        self.item = parse(WorkItem, request["item"])
+        self.on_progress = on_progress
+        self._paths: Dict[str, str] = request["blobs"]
+        self._out = Path(request["out"])
+        self._timeline = parse(Timeline, request["timeline"])
+        self._started = time.monotonic()
+
+    def path(self, blob: BlobRef) -> Path:
+        """Where the daemon has put a blob."""
+        return Path(self._paths[blob.sha256])
+
+    def run(self, runner: Runner) -> Tuple[int, str]:
+        """Compute and spool the answer; returns the envelope's size and sha256."""
+        timeline, clock = self._timeline, time.monotonic
+        cpu = time.process_time()
+        begin = clock()
+        timeline.start_s = round(begin - self._started, 4)
+        content = self._decode()
+        decoded = clock()
+        reply = runner.handle(self, content)
+        done = clock()
+        meta, payloads = self._encode(reply)
+        timeline.decode_s = round(decoded - begin, 4)
+        timeline.work_s = round(done - decoded, 4)
+        timeline.encode_s = round(clock() - done, 4)
+        timeline.cpu_s = round(time.process_time() - cpu, 4)
+        timeline.peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
+        meta["timeline"] = unparse(timeline)
+        return envelope.write(self._out, meta, payloads)
+
+    def _decode(self) -> Content:
+        content = Content({}, {}, {})
+        for record in self.item.records:
+            if record.blob is not None:
+                data = self.path(record.blob).read_bytes()
+                content.arrays[record.name] = codec.decode(data)
+            elif record.kind == "metrics":
+                content.metrics[record.name] = records.unpack(record.values or {})
+            else:
+                content.config[record.name] = records.unpack(record.values or {})
+        return content
+
+    def _encode(self, reply: Content) -> Tuple[Dict[str, Any], List[Tuple[str, bytes]]]:
+        described: List[Dict[str, Any]] = []
+        payloads: List[Tuple[str, bytes]] = []
+        for name, arrays in reply.arrays.items():
+            data = codec.encode(arrays, self.item.codec, self.item.compressor)
+            payloads.append((name, data))
+            described.append({"name": name, "kind": "arrays", "payload": name})
+        for kind, found in (("metrics", reply.metrics), ("config", reply.config)):
+            for name, values in found.items():
+                described.append({"name": name, "kind": kind, "values": records.pack(values)})
+        meta = {
+            "item": self.item.id,
+            "records": described,
+            "payloads": [{"name": name, "bytes": len(data)} for name, data in payloads],
+            "error": None,
+        }
+        return meta, payloads
+
+
+def make_runner(job: Job, state_dir: Path, data_path: Optional[Path]) -> Runner:
+    """Return the runner that the item asks for; its imports happen here, once."""
+    if job.item.app.kind == "task":
+        from edge_agent.worker.native import NativeRunner
+
+        return NativeRunner(job.item.app.name, data_path)
+    from edge_agent.worker.flower import FlowerRunner
+
+    return FlowerRunner(job, state_dir)

@@ -1,0 +1,108 @@
+"""Runs fedbed's own tasks: numpy (and torch, where the task needs it), no flwr."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Dict, Optional
+
+import numpy as np
+
+from edge_agent.worker.job import Content, Job, Runner
+from fedbed import codec, tasks
+from fedbed.data import dataset
+from fedbed.data.dataset import Split
+from fedbed.errors import DataError, ExperimentError
+from fedbed.link.messages import BlobRef, DataRef
+from fedbed.tasks.schedule import fit_seed
+
+
+class NativeRunner(Runner):
+    """One task and this node's partition, both kept for the run."""
+
+    def __init__(self, task: str, data_path: Optional[Path]) -> None:
+        self._trainer = tasks.create(task)
+        _steady_threads()
+        self._data_path = data_path
+        self._splits: Dict[str, Split] = {}
+
+    def handle(self, job: Job, content: Content) -> Content:
+        """Train or evaluate on the node's partition.
+
+        The config record holds `local-epochs`, `batch-size`, `lr`, `momentum`, `weight-decay`,
+        `seed` and, from FedProx, `proximal-mu`. The reply's metrics hold `num-examples` (samples
+        in the partition, the weight of this update), `samples` (seen) and the task's metrics.
+        """
+        if job.item.data is None:
+            raise ExperimentError("a native task came without its data")
+        (arrays,) = content.arrays.values()
+        (config,) = content.config.values()
+        self._trainer.load(arrays)
+        if job.item.kind != "train":
+            split = self._split(job, job.item.data, "test")
+            metrics = self._trainer.evaluate(split)
+            return Content({}, {"metrics": {"num-examples": len(split), **metrics}}, {})
+        split = self._split(job, job.item.data, "train")
+        samples = int(config["local-epochs"]) * len(split)
+        settings = tasks.FitSettings(
+            samples=samples,
+            batch_size=int(config["batch-size"]),
+            lr=float(config["lr"]),
+            momentum=float(config["momentum"]),
+            weight_decay=float(config["weight-decay"]),
+            proximal_mu=float(config.get("proximal-mu", 0.0)),
+            seed=fit_seed(int(config["seed"]), job.item.round, job.item.partition),
+        )
+        fitted = self._trainer.fit(split, settings, job.on_progress)
+        metrics = {
+            "num-examples": len(split),
+            "samples": samples,
+            "train_loss": fitted["loss"],
+        }
+        (name,) = content.arrays
+        return Content({name: self._trainer.weights()}, {"metrics": metrics}, {})
+
+    def _split(self, job: Job, data: DataRef, part: str) -> Split:
+        if part not in self._splits:
+            self._splits[part] = self._load(job, data, part)
+        return self._splits[part]
+
+    def _load(self, job: Job, data: DataRef, part: str) -> Split:
+        if data.delivery == "node":
+            return _own_samples(self._data_path, part)
+        blob: Optional[BlobRef] = data.train if part == "train" else data.test
+        if blob is None:
+            raise ExperimentError(f"the experiment gives this node no {part} samples")
+        arrays = codec.decode(job.path(blob).read_bytes())
+        if data.delivery == "shipped":
+            return Split(arrays["x"], arrays["y"])
+        whole = dataset.load(data.dataset)
+        source = whole.train if part == "train" else whole.test
+        indices = arrays["indices"]
+        if len(indices) and int(indices.max()) >= len(source):
+            raise DataError(
+                f"this node's copy of {data.dataset} has {len(source)} {part} samples, "
+                f"the experiment asks for number {int(indices.max())}: fetch the data set anew"
+            )
+        return source.take(indices)
+
+
+def _own_samples(path: Optional[Path], part: str) -> Split:
+    if path is None:
+        raise DataError(
+            "the experiment wants this node's own data (`delivery: node`): "
+            "start the agent with --data FILE.npz"
+        )
+    with np.load(path, allow_pickle=False) as held:
+        x_name, y_name = ("x", "y") if part == "train" else ("x_test", "y_test")
+        if x_name not in held or y_name not in held:
+            raise DataError(f"'{path}' holds no arrays '{x_name}' and '{y_name}'")
+        return Split(held[x_name], held[y_name].astype(np.int64))
+
+
+def _steady_threads() -> None:
+    """Pin torch's thread count to the agent's: it decides the order of floating-point sums."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1")))

@@ -1,0 +1,171 @@
+"""The worker child: started once per run, kept warm, replaced when it dies.
+
+Requests and answers are JSON lines on its standard input and output; bulk data lies in files.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import signal
+import subprocess
+import threading
+from pathlib import Path
+from typing import Any, Callable, Dict, Optional
+
+import edge_agent
+from edge_agent.config import AgentConfig
+
+ABORT_GRACE_S = 5.0
+STOP_GRACE_S = 3.0
+LOG_TAIL_BYTES = 4000
+
+
+class WorkerDied(Exception):
+    """The child is gone; `str` says how, for a person."""
+
+
+class WorkerProcess:
+    """One worker child of one run."""
+
+    def __init__(self, config: AgentConfig, run: str) -> None:
+        self.run = run
+        self._config = config
+        self._log_path = config.state_dir / "worker.log"
+        self._process: Optional[subprocess.Popen[bytes]] = None
+        self._answers: queue.Queue[Optional[Dict[str, Any]]] = queue.Queue()
+        self._reader: Optional[threading.Thread] = None
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 where there is no process."""
+        return self._process.pid if self._process else 0
+
+    def exited(self) -> bool:
+        """Whether the child has ended by itself."""
+        return self._process is not None and self._process.poll() is not None
+
+    def start(self) -> None:
+        """Start the interpreter; imports go on in the child while the model is fetched."""
+        config = self._config
+        environment = dict(os.environ)
+        # The worker's interpreter need not have fedbed installed: it finds ours.
+        source = str(Path(edge_agent.__file__).resolve().parent.parent)
+        inherited = environment.get("PYTHONPATH")
+        environment["PYTHONPATH"] = source + (os.pathsep + inherited if inherited else "")
+        for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
+            environment[variable] = str(config.threads)
+        command = [config.worker_python, "-m", "edge_agent.worker", str(config.state_dir)]
+        if config.data_path is not None:
+            command.append(str(config.data_path.resolve()))
+        with self._log_path.open("wb") as log:
+            self._process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                env=environment,
+                start_new_session=True,
+            )
+        self._reader = threading.Thread(target=self._read, name="worker-reader", daemon=True)
+        self._reader.start()
+
+    def work(
+        self,
+        request: Dict[str, Any],
+        on_progress: Callable[[float], None],
+        aborted: threading.Event,
+    ) -> Dict[str, Any]:
+        """Hand over one work item and wait for its end.
+
+        Returns the worker's answer: {"op": "done", "size": .., "sha256": ..} or {"op": "failed",
+        "reason": ..}. Raises WorkerDied if the child ends before it answers, or had to be killed
+        because it went on after `aborted` was set.
+        """
+        self._tell(dict(request, op="work"))
+        patience: Optional[float] = None
+        while True:
+            try:
+                answer = self._answers.get(timeout=0.25)
+            except queue.Empty:
+                if not aborted.is_set():
+                    continue
+                if patience is None:
+                    self._tell({"op": "abort"})
+                    patience = ABORT_GRACE_S
+                patience -= 0.25
+                if patience <= 0:
+                    self.kill()
+                    raise WorkerDied("stopped: its round had closed") from None
+                continue
+            if answer is None:
+                raise WorkerDied(self._obituary())
+            if answer["op"] == "progress":
+                on_progress(float(answer["share"]))
+            else:
+                return answer
+
+    def stop(self) -> None:
+        """Ask the child to end by closing its input, then insist."""
+        process = self._process
+        if process is None:
+            return
+        if process.stdin is not None:
+            process.stdin.close()
+        try:
+            process.wait(timeout=STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+        self._finish()
+
+    def kill(self) -> None:
+        """End the child at once."""
+        if self._process is not None and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+    def _finish(self) -> None:
+        if self._reader is not None:
+            self._reader.join(timeout=2)
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
+
+    def _tell(self, message: Dict[str, Any]) -> None:
+        process = self._process
+        if process is None or process.stdin is None:
+            raise WorkerDied("was never started")
+        try:
+            process.stdin.write(json.dumps(message).encode() + b"\n")
+            process.stdin.flush()
+        except (BrokenPipeError, ValueError):
+            raise WorkerDied(self._obituary()) from None
+
+    def _read(self) -> None:
+        process = self._process
+        assert process is not None
+        assert process.stdout is not None
+        for line in process.stdout:
+            try:
+                self._answers.put(json.loads(line))
+            except ValueError:  # noqa: PERF203 - a stray line must not end the reading
+                continue
+        self._answers.put(None)
+
+    def _obituary(self) -> str:
+        process = self._process
+        assert process is not None
+        code = process.wait()
+        if code == -signal.SIGKILL:
+            return "the worker was killed (signal 9), perhaps because memory ran out"
+        how = f"signal {-code}" if code < 0 else f"exit code {code}"
+        last = self._last_words()
+        return f"the worker ended with {how}" + (f": {last}" if last else "")
+
+    def _last_words(self) -> str:
+        try:
+            tail = self._log_path.read_bytes()[-LOG_TAIL_BYTES:]
+        except OSError:
+            return ""
+        lines = [line.strip() for line in tail.decode(errors="replace").splitlines()]
+        return next((line for line in reversed(lines) if line), "")[:300]

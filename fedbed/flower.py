@@ -1,0 +1,160 @@
+"""Every touch of flwr that goes beyond its public names, in one module.
+
+flwr's `Message(...)` reads a process-global identity, message ids are private, and loading an app
+by name is an internal helper: what may change with a release of flwr is gathered here, and
+`tests/fedbed/test_flower.py` runs it against the installed release. Needs flwr (Python 3.11);
+imported by the run's process and by workers that run ClientApps, never by a daemon.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any, Callable, Dict, Mapping, Tuple
+
+os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
+os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
+os.environ.setdefault("FLWR_DISABLE_RUNTIME_DEPENDENCY_INSTALLATION", "1")
+
+import numpy as np
+from flwr.app import (
+    Array,
+    ArrayRecord,
+    ConfigRecord,
+    Error,
+    Message,
+    Metadata,
+    MetricRecord,
+    RecordDict,
+)
+from flwr.serverapp.strategy import Strategy
+from flwr.supercore.object_ref import load_app as _load_app
+from flwr.supercore.run import Run
+from flwr.supercore.task_identity import TaskIdentity
+
+from fedbed.errors import ExperimentError
+
+__all__ = [
+    "SERVER_NODE_ID",
+    "array_of",
+    "assign_message_id",
+    "become",
+    "empty_run",
+    "error_reply",
+    "instruction",
+    "join_records",
+    "load_attribute",
+    "ndarrays_of",
+    "replace_start",
+    "reply",
+    "split_records",
+]
+
+SERVER_NODE_ID = 1
+
+
+def become(run_id: int, node_id: int) -> None:
+    """Give this process its identity; one run per process is the rule."""
+    TaskIdentity.run_id = run_id
+    TaskIdentity.node_id = node_id
+    TaskIdentity.task_id = 1
+
+
+def empty_run(run_id: int) -> Run:
+    """Return the description of a run that a Grid must offer."""
+    return Run.create_empty(run_id)
+
+
+def assign_message_id(message: Message, message_id: str) -> None:
+    """Number a message; the constructor leaves that to the link."""
+    message.metadata.__dict__["_message_id"] = message_id
+
+
+def instruction(content: RecordDict, metadata: Mapping[str, Any]) -> Message:
+    """Rebuild on the node the message that the ServerApp sent."""
+    # `metadata` is an argument for flwr's own use, and not in the documented signatures.
+    make: Any = Message
+    message: Message = make(
+        content=content,
+        metadata=Metadata(
+            run_id=int(metadata["run_id"]),
+            message_id=str(metadata["message_id"]),
+            src_node_id=SERVER_NODE_ID,
+            dst_node_id=int(metadata["dst_node_id"]),
+            reply_to_message_id="",
+            group_id=str(metadata["group_id"]),
+            created_at=float(metadata["created_at"]),
+            ttl=float(metadata["ttl"]),
+            message_type=str(metadata["message_type"]),
+        ),
+    )
+    return message
+
+
+def reply(to: Message, content: RecordDict) -> Message:
+    """Answer `to` at the centre with what its node sent."""
+    return Message(content, reply_to=to)
+
+
+def error_reply(to: Message, reason: str) -> Message:
+    """Answer `to` with a failure (code 0: unknown cause, in flwr's numbering)."""
+    return Message(Error(code=0, reason=reason), reply_to=to)
+
+
+def load_attribute(reference: str, folder: Path) -> Any:
+    """Load `package.module:attribute` from an app's folder; ExperimentError says what is wrong."""
+    try:
+        return _load_app(reference, ExperimentError, folder)
+    except ImportError as error:
+        missing = f" ('{error.name}' is not installed here)" if error.name else ""
+        raise ExperimentError(
+            f"the app's '{reference}' can't be imported: {error}{missing}"
+        ) from error
+
+
+def split_records(
+    content: RecordDict,
+) -> Tuple[Dict[str, ArrayRecord], Dict[str, Dict[str, Any]], Dict[str, Dict[str, Any]]]:
+    """Return array, metric and config records by name, the latter two as plain dictionaries."""
+    arrays = dict(content.array_records.items())
+    metrics = {name: dict(record.items()) for name, record in content.metric_records.items()}
+    config = {name: dict(record.items()) for name, record in content.config_records.items()}
+    return arrays, metrics, config
+
+
+def join_records(
+    arrays: Mapping[str, ArrayRecord],
+    metrics: Mapping[str, Mapping[str, Any]],
+    config: Mapping[str, Mapping[str, Any]],
+) -> RecordDict:
+    """Undo `split_records`."""
+    content = RecordDict()
+    for name, record in arrays.items():
+        content[name] = record
+    for name, values in metrics.items():
+        content[name] = MetricRecord(dict(values))
+    for name, values in config.items():
+        content[name] = ConfigRecord(dict(values))
+    return content
+
+
+def ndarrays_of(record: ArrayRecord) -> Dict[str, np.ndarray[Any, Any]]:
+    """Return a record's arrays by name."""
+    return {name: array.numpy() for name, array in record.items()}
+
+
+def array_of(arrays: Mapping[str, np.ndarray[Any, Any]]) -> ArrayRecord:
+    """Return an ArrayRecord of copies of `arrays`."""
+    return ArrayRecord({name: Array(np.asarray(value)) for name, value in arrays.items()})
+
+
+def replace_start(start: Callable[..., Any]) -> None:
+    """Have every strategy of this process run its rounds by `start(strategy, grid, ...)`.
+
+    Strategies that bring a `start` of their own keep it.
+    """
+
+    def delegate(strategy: Strategy, *args: Any, **kwargs: Any) -> Any:
+        return start(strategy, *args, **kwargs)
+
+    setattr(Strategy, "start", delegate)  # noqa: B010 - a method of flwr's, put aside on purpose
