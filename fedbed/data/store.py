@@ -191,8 +191,16 @@ def _inspect(card: Card, file: CardFile) -> Tuple[FileStatus, bytes]:
 
 
 def _unusable(card: Card, found: List[FileStatus]) -> DataError:
-    problems = "; ".join(f"{one.name}: {one.problem}" for one in found)
-    return DataError(f"data set {card.name}: {problems}; run: fedbed data fetch {card.name}")
+    missing = [one for one in found if one.state == MISSING and one.path is not None]
+    problems = [f"{one.name}: {one.problem}" for one in found if one not in missing]
+    if missing and missing[0].path is not None:
+        names = ", ".join(one.name for one in missing)
+        problems.insert(0, f"{missing[0].path.parent} lacks {names}")
+    elsewhere = f"if you have it, set FEDBED_DATA to the folder above {card.name}/, else "
+    return DataError(
+        f"data set {card.name}: {'; '.join(problems)}; {elsewhere if missing else ''}"
+        f"run: fedbed data fetch {card.name}"
+    )
 
 
 def _unwritable(folder: Path, error: OSError) -> DataError:

@@ -194,7 +194,8 @@ def test_check_names_file_hashes_and_command(mirror: Mirror, folder: Path) -> No
     assert "test_images.bin: corrupt" in message
     assert card.files[2].sha256 in message
     assert hashlib.sha256(damaged).hexdigest() in message
-    assert "test_labels.bin: missing" in message
+    assert f"{folder} lacks test_labels.bin" in message
+    assert "set FEDBED_DATA" in message
     assert "train_images.bin" not in message
     assert message.endswith("run: fedbed data fetch toy")
     for file in card.files[2:]:
