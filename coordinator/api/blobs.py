@@ -1,0 +1,34 @@
+"""Bulk data by content address."""
+
+from __future__ import annotations
+
+import hashlib
+
+from fastapi import APIRouter, Request
+from fastapi.responses import FileResponse
+
+from coordinator.api.access import CentreDep, NodeDep
+from fedbed import bundle
+from fedbed.errors import PayloadError
+
+router = APIRouter(tags=["blobs"])
+
+
+@router.get("/blobs/{sha256}")
+async def get_blob(sha256: str, _node: NodeDep, centre: CentreDep) -> FileResponse:
+    """A blob's bytes; understands Range, so that a broken download goes on where it ended."""
+    return FileResponse(centre.blobs.path(sha256), media_type="application/octet-stream")
+
+
+@router.put("/blobs/{sha256}")
+async def put_blob(sha256: str, request: Request, centre: CentreDep) -> dict[str, int | str]:
+    """Hand in the bundle of a Flower app, before it is submitted as a run."""
+    data = bytearray()
+    async for chunk in request.stream():
+        data += chunk
+        if len(data) > bundle.MAX_BYTES:
+            raise PayloadError(f"a bundle may hold {bundle.MAX_BYTES} bytes at most")
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise PayloadError("the bytes that came don't have the hash in their address")
+    ref = centre.blobs.put(bytes(data))
+    return {"sha256": ref.sha256, "size": ref.size}

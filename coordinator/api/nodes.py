@@ -1,0 +1,67 @@
+"""Nodes: joining, the open poll, leaving; and what operators may do with them."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from coordinator.api.access import CentreDep, NodeDep
+from fedbed.errors import Refused
+from fedbed.link.messages import JoinReply, JoinRequest, PollReply, PollRequest
+
+router = APIRouter(tags=["nodes"])
+
+
+@router.post("/nodes")
+async def join(request: JoinRequest, centre: CentreDep) -> JoinReply:
+    """Join. The same key is the same node; the answer holds its credential."""
+    return await centre.fleet.join(request)
+
+
+@router.get("/nodes")
+async def list_nodes(centre: CentreDep) -> list[dict[str, Any]]:
+    """All nodes with their state."""
+    return centre.fleet.snapshot()
+
+
+@router.post("/nodes/{node_id}/work")
+async def poll(
+    node_id: str, report: PollRequest, request: Request, node: NodeDep, centre: CentreDep
+) -> PollReply:
+    """The open poll: answered when there is work, or something to drop, or after `wait_s`."""
+    if node.id != node_id:
+        raise Refused("a node can only ask for its own work")
+    # The body has been read, so the next message of this connection is its end.
+    gone = asyncio.ensure_future(request.receive())
+    try:
+        peer = (request.client.host, request.client.port) if request.client else None
+        return await centre.fleet.poll(node, report, gone, peer)
+    finally:
+        gone.cancel()
+
+
+@router.delete("/nodes/{node_id}")
+async def leave(node_id: str, node: NodeDep, centre: CentreDep) -> dict[str, str]:
+    """Leave, as the node itself. It may come back with the same key."""
+    if node.id != node_id:
+        raise Refused("a node can only sign off itself")
+    centre.fleet.leave(node)
+    return {"left": node.name}
+
+
+@router.post("/nodes/{name}/drain")
+async def drain(name: str, centre: CentreDep, drained: bool = True) -> dict[str, Any]:
+    """Give a node no new work, or with `drained=false` work again."""
+    member = centre.fleet.fleet.find(name)
+    centre.fleet.drain(member, drained)
+    return {"name": member.name, "drained": drained}
+
+
+@router.post("/nodes/{name}/remove")
+async def remove(name: str, centre: CentreDep) -> dict[str, str]:
+    """Strike a node off the books: its credential is void at once, its name is free."""
+    member = centre.fleet.fleet.find(name)
+    await centre.fleet.forget(member)
+    return {"removed": member.name}

@@ -1,0 +1,102 @@
+"""The coordinator's parts, wired together: made, started and stopped in one place."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from typing import Any
+
+from coordinator.fleet.service import FleetService
+from coordinator.live import Live
+from coordinator.runs.board import Board
+from coordinator.runs.exchange import Exchange
+from coordinator.runs.service import RunService
+from coordinator.settings import Settings
+from coordinator.store.blobs import BlobStore
+from coordinator.store.database import Database
+from fedbed import __version__
+from fedbed.errors import FedbedError
+
+TICK_S = 1.0
+"""While a run is on, watchers hear at least this often: countdowns move."""
+
+
+class Centre:
+    """Everything behind the API. The constructor does nothing but wire."""
+
+    def __init__(self, settings: Settings) -> None:
+        folder = settings.state_dir
+        self.settings = settings
+        self.live = Live()
+        self.database = Database.in_folder(folder)
+        self.blobs = BlobStore(folder / "blobs")
+        self.board = Board(
+            clock=time.monotonic,
+            on_closed=lambda window, verdict: self.runs.window_closed(window, verdict),
+            on_wake=lambda node: self.fleet.wake(node),
+        )
+        self.exchange = Exchange(self.database, self.board, folder / "runs")
+        self.fleet = FleetService(self.database, self.board, self.live)
+        self.runs = RunService(
+            self.database,
+            self.fleet.fleet,
+            self.board,
+            self.exchange,
+            self.live,
+            folder / "runs",
+            folder / "blobs",
+        )
+        self._started = time.monotonic()
+        self._ticker: asyncio.Task[None] | None = None
+
+    async def start(self) -> None:
+        """Open the store, remember the fleet, resume the runs."""
+        try:
+            self.settings.state_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise FedbedError(
+                f"the state folder '{self.settings.state_dir}' can't be made ({error.strerror}): "
+                "give another with --state-dir"
+            ) from error
+        self.database.start()
+        self.fleet.run_of = self.runs.run_of
+        self.fleet.on_change = self.runs.fleet_changed
+        self.fleet.start()
+        self.exchange.start()
+        self.runs.start()
+        self._ticker = asyncio.create_task(self._tick())
+
+    def answer_waiters(self) -> None:
+        """Answer open polls and watchers: the server closes their connections after that."""
+        self.fleet.stop()
+        self.live.changed()
+
+    async def stop(self) -> None:
+        """Stop in the opposite order; what was acknowledged is on disk."""
+        if self._ticker is not None:
+            self._ticker.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._ticker
+        self.fleet.stop()
+        await self.runs.stop()
+        self.database.stop()
+
+    def snapshot(self) -> dict[str, Any]:
+        """The whole picture, for the live page and the command line."""
+        return {
+            "version": self.live.version,
+            "coordinator": {
+                "version": __version__,
+                "uptime_s": round(time.monotonic() - self._started, 1),
+            },
+            "nodes": self.fleet.snapshot(),
+            "runs": self.runs.snapshot(),
+            "events": self.live.events()[-40:],
+        }
+
+    async def _tick(self) -> None:
+        while True:
+            await asyncio.sleep(TICK_S)
+            if self.runs.any_active():
+                self.live.changed()

@@ -1,0 +1,148 @@
+"""The fleet in memory: members, their contact and what they last said of themselves."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+import secrets
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from coordinator.fleet.contact import Contact
+from fedbed.errors import NameTaken, NotFound, Refused
+from fedbed.link.messages import JoinRequest, NodeCost, NodeProfile
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+_KEY = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass
+class Member:
+    """One node."""
+
+    id: str
+    name: str
+    key_sha256: str
+    token_sha256: str
+    profile: NodeProfile
+    labels: dict[str, str]
+    compressors: list[str]
+    apps_allowed: bool
+    contact: Contact = field(default_factory=Contact)
+    has_polled: bool = False
+    drained: bool = False
+    uploading: int = 0
+    cost: NodeCost = field(default_factory=NodeCost)
+    progress: float = 0.0
+    live: bool = False
+    """Contact as last announced; the service compares it with the clock."""
+
+
+class Fleet:
+    """All nodes that ever joined. Nothing here does I/O; the clock comes in as a number."""
+
+    def __init__(self) -> None:
+        self._members: dict[str, Member] = {}
+        self._by_token: dict[str, str] = {}
+
+    def __iter__(self) -> Iterator[Member]:
+        return iter(self._members.values())
+
+    def __len__(self) -> int:
+        return len(self._members)
+
+    def restore(self, members: Iterable[Member]) -> None:
+        """Take over what the database remembers; everybody is offline until they poll."""
+        for member in members:
+            self._members[member.id] = member
+            self._by_token[member.token_sha256] = member.id
+
+    def join(self, request: JoinRequest, now: float) -> tuple[Member, str]:
+        """Admit a node; returns it with a fresh token.
+
+        The same key is the same node. NameTaken if another key holds the name, Refused for a name
+        or key that is malformed, or no compressor.
+        """
+        if not _NAME.fullmatch(request.name):
+            raise Refused("a node's name holds letters, digits, '.', '_' and '-' only, 63 at most")
+        if not _KEY.fullmatch(request.key):
+            raise Refused("a node's key is 64 hex digits")
+        if not request.compressors:
+            raise Refused("a node names at least one compressor (zlib is always there)")
+        key_sha256 = sha256(request.key)
+        node_id = "n-" + key_sha256[:12]
+        holder = self.by_name(request.name)
+        if holder is not None and holder.id != node_id:
+            raise NameTaken(
+                f"another node is called '{request.name}': choose another --name, or remove the "
+                f"old one with `fedbed nodes remove {request.name}`"
+            )
+        token = secrets.token_urlsafe(32)
+        known = self._members.get(node_id)
+        if known is not None:
+            self._by_token.pop(known.token_sha256, None)
+        member = Member(
+            id=node_id,
+            name=request.name,
+            key_sha256=key_sha256,
+            token_sha256=sha256(token),
+            profile=request.profile,
+            labels=request.labels,
+            compressors=request.compressors,
+            apps_allowed=request.apps_allowed,
+            contact=known.contact if known else Contact(),
+            drained=known.drained if known else False,
+            live=known.live if known else False,
+        )
+        member.contact.heard(now)
+        self._members[node_id] = member
+        self._by_token[member.token_sha256] = node_id
+        return member, token
+
+    def forget(self, node_id: str) -> None:
+        """Remove a node; its token is void at once."""
+        member = self.get(node_id)
+        del self._members[node_id]
+        self._by_token.pop(member.token_sha256, None)
+
+    def has(self, node_id: str) -> bool:
+        """Whether a node is on the books."""
+        return node_id in self._members
+
+    def get(self, node_id: str) -> Member:
+        """Return a node; NotFound if it never joined or was removed."""
+        if node_id not in self._members:
+            raise NotFound(f"there is no node '{node_id}'")
+        return self._members[node_id]
+
+    def current(self, member: Member) -> Member | None:
+        """Return the node as it last joined; None if it was removed."""
+        return self._members.get(member.id)
+
+    def is_current(self, member: Member) -> bool:
+        """Whether this is the node as it last joined, not an earlier incarnation of it."""
+        return self._members.get(member.id) is member
+
+    def find(self, name_or_id: str) -> Member:
+        """Return a node by name or id; NotFound names those that there are."""
+        found = self.by_name(name_or_id) or self._members.get(name_or_id)
+        if found is None:
+            names = ", ".join(sorted(m.name for m in self._members.values())[:10]) or "none"
+            raise NotFound(f"there is no node '{name_or_id}' (known: {names})")
+        return found
+
+    def by_name(self, name: str) -> Member | None:
+        """Return the node of that name."""
+        return next((m for m in self._members.values() if m.name == name), None)
+
+    def by_token(self, token: str) -> Member:
+        """Return the node that holds a token; Refused if it is nobody's."""
+        node_id = self._by_token.get(sha256(token))
+        if node_id is None:
+            raise Refused("this node's credential is not valid here: it has to join again")
+        return self._members[node_id]
+
+
+def sha256(text: str) -> str:
+    """Hash a secret for keeping; keys and tokens are random, so no salt is needed."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -1,0 +1,258 @@
+"""The fleet with its clock, its open polls and its memory in the database."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from coordinator.fleet.contact import POLL_S
+from coordinator.fleet.fleet import Fleet, Member
+from coordinator.fleet.state import NodeFacts, NodeState, state_of
+from coordinator.live import Live
+from coordinator.runs.board import Board
+from coordinator.store import tables
+from coordinator.store.database import Database
+from fedbed.errors import Refused
+from fedbed.link.messages import (
+    JoinReply,
+    JoinRequest,
+    NodeProfile,
+    PollReply,
+    PollRequest,
+    parse,
+    unparse,
+)
+
+log = logging.getLogger("fedbed.fleet")
+Peer = tuple[str, int]
+
+
+class FleetService:
+    """Joins, polls and losses. `on_change` is told of every node that comes or goes."""
+
+    def __init__(self, database: Database, board: Board, live: Live) -> None:
+        self.fleet = Fleet()
+        self._database = database
+        self._board = board
+        self._live = live
+        self._polls: dict[str, asyncio.Future[None]] = {}
+        self._told_run: dict[str, str | None] = {}
+        self._peers: dict[Peer, str] = {}
+        """Which node polls over which connection, by the address at its far end."""
+        self._stopping = False
+        self.run_of: Callable[[str], str | None] = lambda _node: None
+        self.on_change: Callable[[], None] = lambda: None
+
+    def start(self) -> None:
+        """Remember who has joined in earlier lives."""
+        rows = self._database.read(lambda s: list(s.query(tables.Node)))
+        self.fleet.restore(_member(row) for row in rows)
+
+    def stop(self) -> None:
+        """Answer all open polls, and those to come, at once."""
+        self._stopping = True
+        for poll in self._polls.values():
+            if not poll.done():
+                poll.set_result(None)
+
+    async def join(self, request: JoinRequest) -> JoinReply:
+        """Admit a node and remember it."""
+        member, token = self.fleet.join(request, self._now())
+        self.wake(member.id)
+        self._told_run.pop(member.id, None)
+        await self._database.write(lambda s: _save(s, member))
+        self._announce(member)
+        self._watch(member)
+        return JoinReply(member.id, member.name, token, POLL_S)
+
+    def leave(self, member: Member) -> None:
+        """A node says goodbye; it may come back."""
+        member.contact.leave(self._now())
+        self._announce(member)
+
+    async def forget(self, member: Member) -> None:
+        """Remove a node from the books; its credential is void at once."""
+        self.leave(member)
+        self.fleet.forget(member.id)
+        self.wake(member.id)
+        self._told_run.pop(member.id, None)
+        await self._database.write(lambda s: s.query(tables.Node).filter_by(id=member.id).delete())
+        self._live.say(f"{member.name} was removed", node=member.id)
+        self.on_change()
+
+    def drain(self, member: Member, drained: bool) -> None:
+        """Give a node no new work, or give it work again."""
+        member.drained = drained
+        self._live.say(f"{member.name} {'is drained' if drained else 'takes work again'}")
+        self.on_change()
+
+    def wake(self, node: str) -> None:
+        """Let a node's open poll look again."""
+        poll = self._polls.get(node)
+        if poll is not None and not poll.done():
+            poll.set_result(None)
+
+    def connection_lost(self, peer: Peer) -> None:
+        """A connection was closed: if it carried a node's polls, the node may be dead.
+
+        An open poll notices by itself; this is for the moment between two polls.
+        """
+        node = self._peers.pop(peer, None)
+        if node is not None and self.fleet.has(node):
+            member = self.fleet.get(node)
+            member.contact.connection_lost(self._now())
+            self._watch(member)
+
+    async def poll(
+        self,
+        member: Member,
+        request: PollRequest,
+        gone: asyncio.Future[Any],
+        peer: Peer | None = None,
+    ) -> PollReply:
+        """Hold a poll until there is something to say; `gone` ends it when the peer hangs up.
+
+        Refused when the node was removed, or joined again, in the meantime.
+        """
+        loop = asyncio.get_running_loop()
+        # In this order NaN comes out as 0.
+        until = loop.time() + max(0.0, min(request.wait_s, POLL_S))
+        self.wake(member.id)
+        if peer is not None:
+            self._peers[peer] = member.id
+        member.contact.poll_opened(self._now())
+        member.cost = request.cost
+        member.has_polled = True
+        shares = [max(0.0, min(share, 1.0)) for share in request.progress.values()]
+        member.progress = max(shares, default=0.0)
+        self._announce(member)
+        if request.progress:
+            self._live.changed()
+        try:
+            while True:
+                poll: asyncio.Future[None] = loop.create_future()
+                self._polls[member.id] = poll
+                reply = self._reply(member, request)
+                left = until - loop.time()
+                if reply is not None or left <= 0 or self._stopping:
+                    return reply or PollReply(POLL_S, run=self.run_of(member.id))
+                await asyncio.wait({poll, gone}, timeout=left, return_when="FIRST_COMPLETED")
+                if gone.done() or self._polls.get(member.id) is not poll:
+                    return PollReply(POLL_S, run=self.run_of(member.id))
+                if not self.fleet.is_current(member):
+                    raise Refused("this node was removed, or has joined again since")
+        finally:
+            member.contact.poll_closed(self._now(), cut=gone.done())
+            self._watch(member)
+
+    def state(self, member: Member) -> NodeState:
+        """Return a node's state as it is now."""
+        run = self.run_of(member.id)
+        return state_of(
+            NodeFacts(
+                in_contact=member.contact.is_live(self._now()),
+                has_polled=member.has_polled,
+                drained=member.drained,
+                working=self._board.is_working(member.id),
+                uploading=member.uploading > 0,
+                delivered=self._board.has_delivered(run, member.id),
+            )
+        )
+
+    def snapshot(self) -> list[dict[str, Any]]:
+        """Describe all nodes for people and programs."""
+        now = self._now()
+        return [
+            {
+                "id": m.id,
+                "name": m.name,
+                "state": self.state(m),
+                "drained": m.drained,
+                "run": self.run_of(m.id),
+                "progress": m.progress if self._board.is_working(m.id) else 0.0,
+                "labels": m.labels,
+                "seen_s_ago": round(now - m.contact.last_seen, 1) if m.has_polled else None,
+                "agent": unparse(m.cost),
+                "profile": unparse(m.profile),
+            }
+            for m in sorted(self.fleet, key=lambda m: m.name)
+        ]
+
+    def _reply(self, member: Member, request: PollRequest) -> PollReply | None:
+        run = self.run_of(member.id)
+        item = None
+        if not member.drained or self._board.is_working(member.id):
+            item = self._board.item_for(member.id, request.holding)
+        drop = self._board.stale(member.id, request.holding)
+        if item is None and not drop and self._told_run.get(member.id) == run:
+            return None
+        self._told_run[member.id] = run
+        if item is not None:
+            member.progress = 0.0
+            self._live.changed()
+        return PollReply(POLL_S, item, drop, run)
+
+    def _watch(self, member: Member) -> None:
+        """Look again when the node would count as lost."""
+        lost_at = member.contact.lost_at
+        if lost_at is not None:
+            delay = max(0.0, lost_at - self._now()) + 0.01
+            asyncio.get_running_loop().call_later(delay, self._announce, member)
+
+    def _announce(self, member: Member) -> None:
+        """Tell everybody if the node's contact is not what they were told last."""
+        # A timer or a poll of an earlier incarnation speaks for the one that there is now.
+        current = self.fleet.current(member)
+        if current is None:
+            return
+        live = member.contact.is_live(self._now())
+        if live == member.live:
+            return
+        member.live = live
+        if live:
+            self._live.say(f"{member.name} joined", node=member.id)
+            self._board.node_back(member.id)
+        else:
+            why = "left" if member.contact.left else "is lost"
+            self._live.say(f"{member.name} {why}", node=member.id)
+            self._board.node_lost(member.id)
+        log.info("%s is %s", member.name, "in contact" if live else "out of contact")
+        self.on_change()
+
+    @staticmethod
+    def _now() -> float:
+        return time.monotonic()
+
+
+def _save(session: Session, member: Member) -> None:
+    session.merge(
+        tables.Node(
+            id=member.id,
+            name=member.name,
+            key_sha256=member.key_sha256,
+            token_sha256=member.token_sha256,
+            profile=unparse(member.profile),
+            labels=member.labels,
+            compressors=member.compressors,
+            apps_allowed=member.apps_allowed,
+            joined_at=time.time(),
+        )
+    )
+
+
+def _member(row: tables.Node) -> Member:
+    return Member(
+        id=row.id,
+        name=row.name,
+        key_sha256=row.key_sha256,
+        token_sha256=row.token_sha256,
+        profile=parse(NodeProfile, row.profile),
+        labels=row.labels,
+        compressors=row.compressors,
+        apps_allowed=row.apps_allowed,
+    )

@@ -1,0 +1,50 @@
+"""What watchers see: a numbered state, and a way to wait for the next one."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from typing import Any
+
+EVENTS_KEPT = 200
+
+
+class Live:
+    """Counts changes and wakes those who wait for one; keeps the latest events for people."""
+
+    def __init__(self) -> None:
+        self.version = 1
+        self._changed = asyncio.Event()
+        self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
+
+    def changed(self) -> None:
+        """Something that watchers see is different now."""
+        self.version += 1
+        self._changed.set()
+        self._changed = asyncio.Event()
+
+    def say(self, text: str, run: str = "", node: str = "") -> dict[str, Any]:
+        """Note an event: one sentence; returns it."""
+        event = {"at": time.time(), "run": run, "node": node, "text": text}
+        self._events.append(event)
+        self.changed()
+        return event
+
+    def events(self, run: str = "") -> list[dict[str, Any]]:
+        """Return the latest events, oldest first."""
+        return [event for event in self._events if not run or event["run"] == run]
+
+    async def wait(self, after: int, wait_s: float) -> int:
+        """Wait for another version than `after`, at most `wait_s`; returns the version.
+
+        A version above ours is one of an earlier life of the coordinator: nothing to wait for.
+        """
+        if self.version == after:
+            changed = self._changed
+            try:
+                async with asyncio.timeout(wait_s):
+                    await changed.wait()
+            except TimeoutError:
+                pass
+        return self.version

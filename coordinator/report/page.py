@@ -1,0 +1,46 @@
+"""The report: one HTML file that needs nothing else, neither network nor scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+from typing import Any
+
+from jinja2 import Environment, PackageLoader, StrictUndefined, Template
+from markupsafe import Markup
+
+from coordinator.report import learning, setup, summary, traffic
+from coordinator.report.reading import writable
+
+
+def render(result: Mapping[str, Any]) -> str:
+    """Return the report of a result as HTML, self-contained and the same for the same result.
+
+    Measured figures stand in `<data value="...">` elements, with exactly the result's value;
+    what is shown is that value rounded. Sections that the result has nothing for are left out.
+    Names and texts are escaped. Takes one to three seconds, mostly to import matplotlib.
+
+    Args:
+        result: what `result.json` holds. Any part may be missing, empty or odd.
+    """
+    page = _template().render(
+        summary=summary.build(result),
+        learning=learning.build(result),
+        rounds=traffic.build(result),
+        setup=setup.build(result),
+    )
+    return writable(page)
+
+
+@cache
+def _template() -> Template:
+    # autoescape for every template, whatever its name: names come from users.
+    environment = Environment(
+        loader=PackageLoader("coordinator.report", "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters["svg"] = Markup  # drawings are ours and escape their own text
+    return environment.get_template("page.html")

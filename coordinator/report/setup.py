@@ -1,0 +1,161 @@
+"""The sections on what the run stood on: data partition, nodes, experiment file, versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from urllib.parse import quote
+
+from coordinator.report import wording
+from coordinator.report.reading import (
+    Row,
+    items,
+    mapping,
+    node_names,
+    number,
+    partition_of,
+    rows,
+    text,
+)
+from coordinator.report.summary import Fact
+from coordinator.report.wording import Shown
+
+_MOST_NUMBERED = 12
+"""Up to so many classes, the cells of the heat map show their counts."""
+
+
+@dataclass
+class Cell:
+    """Samples of one class at one node; `depth` is 0 to 1, relative to the largest cell."""
+
+    count: Shown
+    depth: float
+
+
+@dataclass
+class Shares:
+    """Who holds which classes: one line per node with its name, cells and total."""
+
+    classes: list[str]
+    lines: list[tuple[str, list[Cell], Shown | None]]
+    numbered: bool
+
+
+@dataclass
+class Setup:
+    """Everything below the rounds."""
+
+    shares: Shares | None = None
+    partition: list[Fact] = field(default_factory=list)
+    node_heads: list[str] = field(default_factory=list)
+    node_lines: list[list[Shown | str]] = field(default_factory=list)
+    packages: list[Fact] = field(default_factory=list)
+    experiment: str = ""
+    download: str = ""
+    """The experiment file as a data: address."""
+    versions: list[Fact] = field(default_factory=list)
+
+
+def build(result: Row) -> Setup:
+    """Gather what the run stood on."""
+    heads, lines = _nodes(result)
+    given = result.get("experiment")
+    experiment = given if isinstance(given, str) and given.strip() else ""
+    partition = mapping(result.get("partition"))
+    hashed = text(partition.get("hash"))
+    return Setup(
+        shares=_shares(result),
+        partition=[("hash of the indices", hashed)] if hashed else [],
+        node_heads=heads,
+        node_lines=lines,
+        packages=_packages(result),
+        experiment=experiment,
+        # A lone surrogate can't be written as UTF-8.
+        download="data:text/yaml;charset=utf-8," + quote(experiment, errors="replace")
+        if experiment
+        else "",
+        versions=_versions(result),
+    )
+
+
+def _shares(result: Row) -> Shares | None:
+    names = node_names(result)
+    classes = [text(name) for name in items(result.get("classes"))]
+    held = []
+    for row in rows(result.get("nodes")):
+        counts = [number(value) or 0 for value in items(row.get("class_counts"))]
+        if counts:
+            held.append((row, counts))
+    if not held:
+        return None
+    width = max(len(counts) for _, counts in held)
+    most = max(1, *(max(counts) for _, counts in held))
+    classes = (classes + [str(place) for place in range(len(classes), width)])[:width]
+    lines = []
+    for row, counts in held:
+        padded = counts + [0] * (width - len(counts))
+        cells = [
+            Cell(shown, round(max(value, 0) / most, 3))
+            for value in padded
+            if (shown := wording.plain(value))
+        ]
+        total = wording.plain(row.get("train_samples"))
+        lines.append((names[partition_of(row)], cells, total))
+    return Shares(classes, lines, width <= _MOST_NUMBERED)
+
+
+def _nodes(result: Row) -> tuple[list[str], list[list[Shown | str]]]:
+    names = node_names(result)
+    table: list[dict[str, Shown | str | None]] = []
+    for row in rows(result.get("nodes")):
+        profile, agent = mapping(row.get("profile")), mapping(row.get("agent"))
+        table.append(
+            {
+                "node": names[partition_of(row)],
+                "machine": text(profile.get("machine")),
+                "system": text(profile.get("system")),
+                "cores": wording.plain(profile.get("cpus")),
+                "memory": wording.size(profile.get("memory_bytes")),
+                "python": text(profile.get("python")),
+                "train samples": wording.plain(row.get("train_samples")),
+                "test samples": wording.plain(row.get("test_samples") or None),
+                "agent's memory": wording.size(agent.get("rss_bytes")),
+                "agent's CPU": wording.share_of_core(agent),
+            }
+        )
+    heads = [head for head in (table[0] if table else ()) if any(line[head] for line in table)]
+    return heads, [[line[head] or "" for head in heads] for line in table]
+
+
+def _packages(result: Row) -> list[Fact]:
+    """Return the agent and packages: the versions of each, in how many nodes where they differ."""
+    found: dict[str, dict[str, int]] = {}
+    for row in rows(result.get("nodes")):
+        profile = mapping(row.get("profile"))
+        agent = {"fedbed agent": profile["agent"]} if text(profile.get("agent")) else {}
+        for name, version in {**agent, **mapping(profile.get("packages"))}.items():
+            seen = found.setdefault(str(name), {})
+            seen[text(version)] = seen.get(text(version), 0) + 1
+    return [
+        (
+            name,
+            next(iter(seen))
+            if len(seen) == 1
+            else ", ".join(f"{version} ({nodes})" for version, nodes in sorted(seen.items())),
+        )
+        for name, seen in sorted(found.items())
+    ]
+
+
+def _versions(result: Row) -> list[Fact]:
+    machine = mapping(result.get("machine"))
+    found: list[tuple[str, Shown | str | None]] = [
+        (str(name), text(version)) for name, version in mapping(result.get("versions")).items()
+    ]
+    found += [
+        ("commit", text(result.get("commit"))),
+        ("coordinator's system", text(machine.get("system"))),
+        ("coordinator's cores", wording.plain(machine.get("cpus"))),
+        ("coordinator's memory", wording.size(machine.get("memory_bytes"))),
+        ("run", text(result.get("id"))),
+    ]
+    return [(label, value) for label, value in found if value]

@@ -1,0 +1,119 @@
+"""The head of the page: what was run, the verdict, and who ends better."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from coordinator.report import wording
+from coordinator.report.reading import Row, items, mapping, number, rounds, rows, text
+from coordinator.report.wording import Shown
+
+Fact = tuple[str, Shown | str]
+
+
+@dataclass
+class Tile:
+    """A big number, what it is, and a small line below."""
+
+    label: str
+    figure: Shown
+    kind: str = ""
+    below: tuple[str, Shown] | None = None
+    unit: str = ""
+
+
+@dataclass
+class Summary:
+    """What the page begins with."""
+
+    title: str
+    id: str
+    kind: str
+    description: str
+    facts: list[Fact] = field(default_factory=list)
+    badge: tuple[str, str] | None = None
+    """(style, words) of the verdict."""
+    reasons: list[str] = field(default_factory=list)
+    halted: str = ""
+    error: str = ""
+    tiles: list[Tile] = field(default_factory=list)
+    winner: str = ""
+    caveat: str = ""
+
+
+def build(result: Row) -> Summary:
+    """Gather the head of the page."""
+    kind = "Flower app" if text(result.get("kind")) == "app" else "Experiment"
+    said = mapping(result.get("verdict"))
+    status = text(said.get("status"))
+    winner = wording.winner(result)
+    seed = wording.plain(result.get("seed"))
+    return Summary(
+        title=text(result.get("name")) or text(result.get("id")) or "Unnamed run",
+        id=text(result.get("id")),
+        kind=kind,
+        description=text(result.get("description")),
+        facts=_facts(result),
+        badge=(("good" if status == "clean" else "warn"), status) if status else None,
+        reasons=[reason for reason in map(text, items(said.get("reasons"))) if reason],
+        halted=_halted(result),
+        error=text(result.get("error")),
+        tiles=_tiles(result),
+        winner=winner,
+        caveat=f"One run, one seed{f' ({seed.text})' if seed else ''}: repeat it with other seeds "
+        "before you conclude from a small gap."
+        if winner
+        else "",
+    )
+
+
+def _halted(result: Row) -> str:
+    done, planned = number(result.get("rounds")), number(result.get("rounds_planned"))
+    if done is None:
+        done = len(rounds(result))
+    of = f" of {planned}" if planned is not None else ""
+    state = text(result.get("state"))
+    if state in ("", "finished"):
+        if planned is None or done >= planned:
+            return ""
+        state = "ended"
+    return f"The run {'was ' * (state == 'stopped')}{state} after {done}{of} rounds."
+
+
+def _facts(result: Row) -> list[Fact]:
+    partition = mapping(result.get("partition"))
+    scheme = text(partition.get("scheme"))
+    args = ", ".join(f"{key} {value}" for key, value in mapping(partition.get("args")).items())
+    done, planned = number(result.get("rounds")), number(result.get("rounds_planned"))
+    shown_rounds = text(done)
+    if done is not None and planned is not None and planned != done:
+        shown_rounds = f"{done} of {planned}"
+    nodes = rows(result.get("nodes"))
+    found: list[tuple[str, Shown | str | None]] = [
+        ("task", text(result.get("task"))),
+        ("data set", text(result.get("dataset"))),
+        ("partition", f"{scheme} ({args})" if scheme and args else scheme),
+        ("nodes", str(len(nodes)) if nodes else ""),
+        ("rounds", shown_rounds),
+        ("seed", text(result.get("seed"))),
+        ("started", wording.moment(result.get("started_at"))),
+        ("took", wording.seconds(result.get("wall_s"))),
+    ]
+    return [(label, value) for label, value in found if value]
+
+
+def _tiles(result: Row) -> list[Tile]:
+    metric = wording.metric_of(result)
+    final, best = mapping(result.get("final")), mapping(result.get("best"))
+    tiles = []
+    for side in ("federated", "centralised"):
+        figure = wording.score(final.get(side), metric)
+        highest = wording.score(best.get(side), metric)
+        if figure:
+            below = ("best of all rounds", highest) if highest else None
+            tiles.append(Tile(f"{side} {metric}", figure, side, below))
+    gap = wording.points(result.get("gap"), metric)
+    if gap:
+        unit = "points" if wording.is_ratio(metric) else ""
+        tiles.append(Tile("gap: centralised minus federated", gap, "gap", None, unit))
+    return tiles

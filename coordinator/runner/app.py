@@ -1,0 +1,70 @@
+"""A run of an unmodified Flower app: its ServerApp here, its ClientApp on the nodes."""
+
+from __future__ import annotations
+
+import os
+
+from flwr.app import Context, RecordDict
+from flwr.serverapp import ServerApp
+
+from coordinator.runner.channel import Channel
+from coordinator.runner.checkpoint import Checkpoints
+from coordinator.runner.driver import Driver
+from coordinator.runner.grid import EdgeGrid
+from coordinator.runner.order import Order
+from coordinator.runner.outcome import Outcome
+from coordinator.runner.policy import Policy
+from coordinator.store.blobs import BlobStore
+from fedbed import bundle, flower
+from fedbed.errors import ExperimentError, FedbedError, RunFailed
+from fedbed.link.messages import AppRef
+
+
+class AppRun:
+    """Everything of one run, from the order to the outcome."""
+
+    def __init__(self, order: Order, channel: Channel) -> None:
+        self._order = order
+        self._channel = channel
+        self.outcome = Outcome(order, None)
+
+    def execute(self) -> None:
+        """Call the ServerApp in the run's folder, so that files it writes are results."""
+        order, channel, spec = self._order, self._channel, self._order.spec
+        assert spec.bundle is not None
+        channel.publish("phase", {"phase": "starting", "detail": "loading the app"})
+        blobs = BlobStore(order.blobs)
+        source = bundle.unpack(blobs.path(spec.bundle.sha256), order.folder / "app")
+        flower.become(order.number, flower.SERVER_NODE_ID)
+        grid = EdgeGrid(
+            channel,
+            blobs,
+            order.run,
+            order.number,
+            order.partitions,
+            Policy(),
+            AppRef("flower", spec.clientapp, spec.bundle, spec.run_config),
+        )
+        driver = Driver(grid, channel, Checkpoints(order.folder / "checkpoint"))
+        self.outcome.grid, self.outcome.driver = grid, driver
+        if order.resume:
+            driver.resumed = Checkpoints(order.folder / "checkpoint").latest()
+        flower.replace_start(driver.start)
+        app = flower.load_attribute(spec.serverapp, source)
+        if not isinstance(app, ServerApp):
+            raise ExperimentError(f"'{spec.serverapp}' is no ServerApp")
+        context = Context(
+            run_id=order.number,
+            node_id=flower.SERVER_NODE_ID,
+            node_config={},
+            state=RecordDict(),
+            run_config=dict(spec.run_config),
+        )
+        os.chdir(order.folder)
+        try:
+            app(grid, context)
+        except FedbedError:
+            raise
+        except Exception as error:
+            raise RunFailed(f"the ServerApp raised {type(error).__name__}: {error}") from error
+        self.outcome.federated_done()

@@ -1,0 +1,121 @@
+"""The pipe to the coordinator: JSON lines on standard input and output.
+
+A reader thread sorts what comes in: exchanges have a queue each, everything else shares one.
+When the pipe closes the coordinator is gone, and so is this process, at once: the next coordinator
+starts another one from the last checkpoint.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import queue
+import threading
+from typing import Any, BinaryIO
+
+from fedbed.errors import FedbedError, Interrupted
+
+ORPHANED = 3
+"""Exit code of a process whose coordinator is gone."""
+
+
+class RunStopped(Interrupted):
+    """An operator stopped the run."""
+
+
+class Channel:
+    """Thread-safe: apps of Flower's older style send from several threads."""
+
+    def __init__(self) -> None:
+        self._out = _private_stdout()
+        self._write_guard = threading.Lock()
+        self._ask_guard = threading.Lock()
+        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
+        self._windows: dict[str, queue.Queue[dict[str, Any]]] = {}
+        self._stopped = threading.Event()
+        self._reader = threading.Thread(target=self._read, name="channel", daemon=True)
+
+    def start(self) -> dict[str, Any]:
+        """Begin to read; returns the order that the coordinator gives first."""
+        self._reader.start()
+        return self._answers.get()
+
+    def tell(self, op: str, **fields: Any) -> None:
+        """Send a message that has no answer."""
+        line = json.dumps(dict(fields, op=op)).encode() + b"\n"
+        with self._write_guard:
+            self._out.write(line)
+            self._out.flush()
+
+    def publish(self, kind: str, data: Any) -> None:
+        """Show something to watchers."""
+        self.tell("publish", kind=kind, data=data)
+
+    def ask(self, op: str, **fields: Any) -> dict[str, Any]:
+        """Send a question and wait for its answer; RunStopped if the run was stopped instead."""
+        with self._ask_guard:
+            self.tell(op, **fields)
+            return self._next(self._answers)
+
+    def open_window(self, window: str) -> queue.Queue[dict[str, Any]]:
+        """Return the queue into which an exchange's replies will come."""
+        waiting = self._windows.setdefault(window, queue.Queue())
+        if self._stopped.is_set():
+            # The reader has told the queues that there were; this one is younger.
+            waiting.put({"event": "stop"})
+        return waiting
+
+    def receive(self, window: str) -> dict[str, Any]:
+        """Wait for the next message of an exchange; RunStopped if the run was stopped."""
+        return self._next(self._windows[window])
+
+    def receive_now(self, window: str) -> dict[str, Any] | None:
+        """Return the next message of an exchange if there is one."""
+        try:
+            return self._windows[window].get_nowait()
+        except queue.Empty:
+            return None
+
+    def close_window(self, window: str) -> None:
+        """Forget an exchange's queue."""
+        self._windows.pop(window, None)
+
+    def check_stopped(self) -> None:
+        """Raise RunStopped if the run was stopped; for long computations to call now and then."""
+        if self._stopped.is_set():
+            raise RunStopped("the run was stopped")
+
+    def _next(self, messages: queue.Queue[dict[str, Any]]) -> dict[str, Any]:
+        message = messages.get()
+        if message.get("event") == "stop":
+            messages.put(message)
+            raise RunStopped("the run was stopped")
+        return message
+
+    def _read(self) -> None:
+        # A reader of our own: at exit the interpreter would wait for the lock of sys.stdin's.
+        for line in os.fdopen(os.dup(0), "rb"):
+            message = json.loads(line)
+            if message.get("event") == "stop":
+                self._stopped.set()
+                for waiting in (self._answers, *self._windows.values()):
+                    waiting.put(message)
+            elif "window" in message:
+                target = self._windows.get(str(message["window"]))
+                if target is not None:
+                    target.put(message)
+            else:
+                self._answers.put(message)
+        os._exit(ORPHANED)
+
+
+def failure(error: FedbedError) -> dict[str, str]:
+    """Describe an error for the coordinator."""
+    return {"code": error.code, "detail": str(error)}
+
+
+def _private_stdout() -> BinaryIO:
+    """Keep the pipe to ourselves: what strategies and apps print goes to the log."""
+    out = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return out

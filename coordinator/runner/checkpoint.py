@@ -1,0 +1,117 @@
+"""What a run needs to go on: model, strategy state, random state, history. One file per round."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import random
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fedbed import codec
+from fedbed.errors import PayloadError
+
+ArrayMap = dict[str, "np.ndarray[Any, Any]"]
+SUFFIX = ".ckpt"
+KEPT = 2
+log = logging.getLogger("fedbed.runs")
+
+
+@dataclass
+class Checkpoint:
+    """The state after `round`; `plain` is JSON-ready, arrays are exact."""
+
+    round: int
+    exchanges: int
+    model: ArrayMap
+    strategy_plain: dict[str, Any]
+    strategy_arrays: ArrayMap
+    history: list[dict[str, Any]]
+    result: dict[str, Any] = field(default_factory=dict)
+    traffic: tuple[int, int] = (0, 0)
+    elapsed_s: float = 0.0
+
+
+class Checkpoints:
+    """A folder of checkpoints; the newest whole one counts."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+
+    def write(self, checkpoint: Checkpoint) -> None:
+        """Write by atomic rename and sync, then drop all but the newest two."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        plain = {
+            "round": checkpoint.round,
+            "exchanges": checkpoint.exchanges,
+            "strategy": checkpoint.strategy_plain,
+            "history": checkpoint.history,
+            "result": checkpoint.result,
+            "traffic": list(checkpoint.traffic),
+            "elapsed_s": checkpoint.elapsed_s,
+            "random": _random_state(),
+        }
+        arrays: ArrayMap = {"plain": np.frombuffer(json.dumps(plain).encode(), np.uint8)}
+        arrays.update({f"model/{k}": v for k, v in checkpoint.model.items()})
+        arrays.update({f"strategy/{k}": v for k, v in checkpoint.strategy_arrays.items()})
+        data = codec.encode(arrays, "raw")
+        path = self._folder / f"round-{checkpoint.round:06d}{SUFFIX}"
+        temporary = path.with_suffix(".new")
+        with temporary.open("wb") as f:
+            f.write(data)
+            f.flush()
+            os.fsync(f.fileno())
+        temporary.replace(path)
+        for old in sorted(self._folder.glob(f"*{SUFFIX}"))[:-KEPT]:
+            old.unlink()
+
+    def latest(self) -> Checkpoint | None:
+        """Read the newest checkpoint and put the random state back; None if there is none.
+
+        A damaged file is passed over for the one before: a round is trained again, no run lost.
+        """
+        for path in sorted(self._folder.glob(f"*{SUFFIX}"), reverse=True):
+            try:
+                arrays = codec.decode(path.read_bytes())
+                plain = json.loads(arrays.pop("plain").tobytes())
+            except (PayloadError, OSError, ValueError, KeyError) as error:
+                log.warning("%s is damaged, taking the one before: %s", path.name, error)
+                continue
+            _restore_random(plain["random"])
+            return Checkpoint(
+                round=plain["round"],
+                exchanges=plain["exchanges"],
+                model=_below(arrays, "model/"),
+                strategy_plain=plain["strategy"],
+                strategy_arrays=_below(arrays, "strategy/"),
+                history=plain["history"],
+                result=plain["result"],
+                traffic=(plain["traffic"][0], plain["traffic"][1]),
+                elapsed_s=plain["elapsed_s"],
+            )
+        return None
+
+
+def _below(arrays: ArrayMap, prefix: str) -> ArrayMap:
+    return {k[len(prefix) :]: v for k, v in arrays.items() if k.startswith(prefix)}
+
+
+def _random_state() -> dict[str, Any]:
+    """Python's and NumPy's global generators: strategies sample and add noise with them."""
+    version, words, gauss = random.getstate()
+    kind, keys, position, has_gauss, cached = np.random.get_state(legacy=True)
+    return {
+        "python": [version, list(words), gauss],
+        "numpy": [kind, [int(k) for k in keys], int(position), int(has_gauss), float(cached)],
+    }
+
+
+def _restore_random(state: dict[str, Any]) -> None:
+    version, words, gauss = state["python"]
+    random.setstate((version, tuple(words), gauss))
+    kind, keys, position, has_gauss, cached = state["numpy"]
+    np.random.set_state((kind, np.array(keys, np.uint32), position, has_gauss, cached))

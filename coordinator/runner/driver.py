@@ -1,0 +1,229 @@
+"""The rounds: Flower's `Strategy.start`, step by step the same, with a checkpoint after each.
+
+flwr's own loop always begins at round 1 and tells nobody how it goes. This one calls the same
+public methods in the same order and returns the same Result, and it is put in place of
+`Strategy.start` in a run's process, so that an unmodified app gets it too.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+from flwr.serverapp import Grid
+from flwr.serverapp.strategy import Result, Strategy
+
+from coordinator.runner import strategy_state
+from coordinator.runner.channel import Channel
+from coordinator.runner.checkpoint import Checkpoint, Checkpoints
+from coordinator.runner.exchanges import Exchanged
+from coordinator.runner.grid import EdgeGrid
+from fedbed import flower
+from fedbed.errors import RunFailed
+
+EvaluateFn = Callable[[int, ArrayRecord], MetricRecord | None]
+ConfigureRound = Callable[[int, ConfigRecord], None]
+_RESULT_PARTS = (
+    "train_metrics_clientapp",
+    "evaluate_metrics_clientapp",
+    "evaluate_metrics_serverapp",
+)
+
+
+class Driver:
+    """Drives rounds over one EdgeGrid, and keeps their history."""
+
+    def __init__(self, grid: EdgeGrid, channel: Channel, checkpoints: Checkpoints) -> None:
+        self._grid = grid
+        self._channel = channel
+        self._checkpoints = checkpoints
+        self.resumed: Checkpoint | None = None
+        self.history: list[dict[str, Any]] = []
+        self.initial: dict[str, Any] = {}
+        """Server-side evaluation of the model before the first round."""
+        self.model: ArrayRecord | None = None
+        self.planned = 0
+        self.configure_round: ConfigureRound = lambda _round, _config: None
+        self._begun = time.monotonic()
+        self._elapsed_before = 0.0
+
+    @property
+    def elapsed_s(self) -> float:
+        """Seconds spent on rounds so far, those before a resumption included."""
+        return self._elapsed_before + time.monotonic() - self._begun
+
+    def start(
+        self,
+        strategy: Strategy,
+        grid: Grid,
+        initial_arrays: ArrayRecord,
+        num_rounds: int = 3,
+        timeout: float = 3600,
+        train_config: ConfigRecord | None = None,
+        evaluate_config: ConfigRecord | None = None,
+        evaluate_fn: EvaluateFn | None = None,
+    ) -> Result:
+        """Do what `Strategy.start` does; see there for the arguments."""
+        if grid is not self._grid:
+            raise RunFailed("the app gave its strategy another Grid than it was called with")
+        train_config = ConfigRecord() if train_config is None else train_config
+        evaluate_config = ConfigRecord() if evaluate_config is None else evaluate_config
+        strategy.summary()
+        self.planned = num_rounds
+        self._grid.lazy = True
+        result = Result()
+        arrays = initial_arrays
+        begin = 1
+        if self.resumed is not None:
+            arrays = self._resume(strategy, result)
+            begin = self.resumed.round + 1
+            self.resumed = None
+        elif evaluate_fn is not None:
+            first = evaluate_fn(0, arrays)
+            if first is not None:
+                self.initial = dict(first)
+                result.evaluate_metrics_serverapp[0] = first
+        for number in range(begin, num_rounds + 1):
+            phase = {"phase": "round", "round": number, "rounds": num_rounds}
+            self._channel.publish("phase", phase)
+            arrays = self._round(
+                strategy,
+                number,
+                arrays,
+                timeout,
+                train_config,
+                evaluate_config,
+                evaluate_fn,
+                result,
+            )
+        self._grid.lazy = False
+        self._grid.round = 0
+        self.model = arrays
+        result.arrays = arrays
+        return result
+
+    def _round(
+        self,
+        strategy: Strategy,
+        number: int,
+        arrays: ArrayRecord,
+        timeout: float,
+        train_config: ConfigRecord,
+        evaluate_config: ConfigRecord,
+        evaluate_fn: EvaluateFn | None,
+        result: Result,
+    ) -> ArrayRecord:
+        began = time.monotonic()
+        grid = self._grid
+        grid.round = number
+        self.configure_round(number, train_config)
+        replies = grid.send_and_receive(
+            strategy.configure_train(number, arrays, train_config, grid), timeout=timeout
+        )
+        aggregating = time.monotonic()
+        aggregated, train_metrics = strategy.aggregate_train(number, replies)
+        aggregate_s = time.monotonic() - aggregating
+        if aggregated is not None:
+            arrays = result.arrays = aggregated
+        if train_metrics is not None:
+            result.train_metrics_clientapp[number] = train_metrics
+        del replies
+        node_metrics = strategy.aggregate_evaluate(
+            number,
+            grid.send_and_receive(
+                strategy.configure_evaluate(number, arrays, evaluate_config, grid), timeout=timeout
+            ),
+        )
+        if node_metrics is not None:
+            result.evaluate_metrics_clientapp[number] = node_metrics
+        evaluating = time.monotonic()
+        server_metrics = None if evaluate_fn is None else evaluate_fn(number, arrays)
+        if server_metrics is not None:
+            result.evaluate_metrics_serverapp[number] = server_metrics
+        evaluate_s = time.monotonic() - evaluating
+        self.model = arrays
+        entry = _summary(number, grid.log, train_metrics, node_metrics, server_metrics)
+        entry["aggregate_s"] = round(aggregate_s, 4)
+        entry["evaluate_s"] = round(evaluate_s, 4)
+        self.history.append(entry)
+        self._checkpoint(strategy, number, arrays, result)
+        wall_s = time.monotonic() - began
+        computing = evaluate_s + sum(exchange.critical_work_s for exchange in grid.log)
+        entry["wall_s"] = round(wall_s, 4)
+        entry["overhead_s"] = round(max(0.0, wall_s - computing), 4)
+        grid.forget_files()
+        self._channel.publish("round", entry)
+        self._channel.check_stopped()
+        return arrays
+
+    def _checkpoint(
+        self, strategy: Strategy, number: int, arrays: ArrayRecord, result: Result
+    ) -> None:
+        plain, held = strategy_state.capture(strategy)
+        self._checkpoints.write(
+            Checkpoint(
+                round=number,
+                exchanges=self._grid.exchanges,
+                model=flower.ndarrays_of(arrays),
+                strategy_plain=plain,
+                strategy_arrays=held,
+                history=self.history,
+                result={
+                    "initial": self.initial,
+                    **{
+                        part: {str(r): dict(m) for r, m in getattr(result, part).items()}
+                        for part in _RESULT_PARTS
+                    },
+                },
+                traffic=(self._grid.bytes_up, self._grid.bytes_down),
+                elapsed_s=self.elapsed_s,
+            )
+        )
+
+    def _resume(self, strategy: Strategy, result: Result) -> ArrayRecord:
+        held = self.resumed
+        assert held is not None
+        strategy_state.restore(strategy, held.strategy_plain, held.strategy_arrays)
+        for part in _RESULT_PARTS:
+            for number, metrics in held.result[part].items():
+                getattr(result, part)[int(number)] = MetricRecord(metrics)
+        self.initial = held.result["initial"]
+        self.history = held.history
+        self._grid.exchanges = held.exchanges
+        self._grid.bytes_up, self._grid.bytes_down = held.traffic
+        self._elapsed_before = held.elapsed_s
+        self._channel.publish("history", self.history)
+        return flower.array_of(held.model)
+
+
+def _summary(
+    number: int,
+    exchanges: list[Exchanged],
+    train_metrics: MetricRecord | None,
+    node_metrics: MetricRecord | None,
+    server_metrics: MetricRecord | None,
+) -> dict[str, Any]:
+    """Describe a round for the history, the page and the report."""
+    training = next((e for e in exchanges if e.kind.startswith("train")), None)
+    tested = dict(server_metrics or node_metrics or {})
+    entry: dict[str, Any] = {
+        "round": number,
+        "metrics": tested,
+        "asked": training.asked if training else 0,
+        "participants": len(training.nodes) if training else 0,
+        "missing": {str(p): why for p, why in sorted(training.missing.items())} if training else {},
+        "reason": training.reason if training else "",
+        "bytes_up": sum(e.bytes_up for e in exchanges),
+        "bytes_down": sum(e.bytes_down for e in exchanges),
+        "encode_s": round(sum(e.encode_s for e in exchanges), 4),
+        "nodes": training.nodes if training else [],
+        "wall_s": 0.0,
+        "overhead_s": 0.0,
+    }
+    accuracy = next((v for k, v in tested.items() if "acc" in k and isinstance(v, float)), None)
+    loss = next((v for k, v in tested.items() if "loss" in k and isinstance(v, float)), None)
+    train_loss = next((v for k, v in dict(train_metrics or {}).items() if "loss" in k), None)
+    found = {"accuracy": accuracy, "loss": loss, "train_loss": train_loss}
+    return {**entry, **{name: value for name, value in found.items() if value is not None}}

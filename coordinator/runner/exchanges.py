@@ -1,0 +1,130 @@
+"""An exchange with nodes as the run's process sees it: what went out, what came back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from flwr.app import Message
+
+from coordinator.runner.replies import Reply
+from fedbed.link.messages import WorkItem
+
+
+@dataclass(frozen=True)
+class Participant:
+    """A node of this run."""
+
+    partition: int
+    name: str
+    compressors: tuple[str, ...]
+    profile: dict[str, Any]
+    agent: dict[str, Any]
+
+    @classmethod
+    def of(cls, node: dict[str, Any]) -> Participant:
+        """Build one from the coordinator's answer."""
+        return cls(
+            int(node["partition"]),
+            str(node["name"]),
+            tuple(node["compressors"]),
+            node["profile"],
+            node["agent"],
+        )
+
+
+@dataclass(frozen=True)
+class Exchanged:
+    """A finished exchange, for the run's history. Seconds throughout."""
+
+    kind: str
+    asked: int
+    reason: str
+    missing: dict[int, str]
+    wall_s: float
+    encode_s: float
+    critical_work_s: float
+    """Computing time of the node whose result came last: nobody could have been faster."""
+    nodes: list[dict[str, Any]]
+    files: list[Path]
+    bytes_up: int
+    bytes_down: int
+
+
+@dataclass
+class Outgoing:
+    """An exchange under way."""
+
+    window: str
+    label: str
+    kind: str
+    deadline_s: float
+    began: float
+    encode_s: float = 0.0
+    items: list[WorkItem] = field(default_factory=list)
+    messages: dict[int, Message] = field(default_factory=dict)
+    by_message: dict[str, Message] = field(default_factory=dict)
+    replies: dict[int, Reply] = field(default_factory=dict)
+    missing: dict[int, str] = field(default_factory=dict)
+    failed: set[int] = field(default_factory=set)
+    closed: bool = False
+    quorum_met: bool = False
+    reason: str = ""
+    last: Reply | None = None
+
+    def arrived(self, reply: Reply) -> None:
+        """Take in a reply; a later one of the same node replaces it."""
+        self.replies[reply.partition] = reply
+        self.last = reply
+
+    def close(self, event: dict[str, Any]) -> None:
+        """The coordinator has closed the exchange."""
+        self.closed = True
+        self.quorum_met = bool(event["quorum_met"])
+        self.reason = str(event["reason"])
+        self.missing.update({int(p): str(why) for p, why in event["missing"].items()})
+        self.failed = {int(p) for p in event["failed"]}
+
+    def all_failed(self) -> bool:
+        """Whether the nodes were there, and their work failed on every one of them."""
+        return bool(self.failed) and len(self.failed) == len(self.messages)
+
+    def excuse(self, message: Message) -> str:
+        """Say why a message has no reply."""
+        return self.missing.get(message.metadata.dst_node_id - 1) or "no reply came"
+
+    def excuses(self) -> str:
+        """Say it for all of them."""
+        counted: dict[str, int] = {}
+        for why in self.missing.values():
+            counted[why] = counted.get(why, 0) + 1
+        return "; ".join(f"{n} times: {why}" for why, n in counted.items()) or "no reason is known"
+
+    def exchanged(self, now: float, participants: dict[int, Participant]) -> Exchanged:
+        """Sum up the exchange."""
+        replies = [reply for _, reply in sorted(self.replies.items())]
+        return Exchanged(
+            kind=self.kind,
+            asked=len(self.messages),
+            reason=self.reason,
+            missing=dict(self.missing),
+            wall_s=round(now - self.began, 4),
+            encode_s=round(self.encode_s, 4),
+            critical_work_s=float(self.last.meta["timeline"]["work_s"]) if self.last else 0.0,
+            nodes=[_described(reply, participants) for reply in replies],
+            files=[reply.file for reply in replies],
+            bytes_up=sum(reply.size for reply in replies),
+            bytes_down=sum(int(reply.meta["timeline"]["bytes_down"]) for reply in replies),
+        )
+
+
+def _described(reply: Reply, participants: dict[int, Participant]) -> dict[str, Any]:
+    return {
+        "partition": reply.partition,
+        "name": participants[reply.partition].name,
+        "metrics": reply.metrics(),
+        "bytes_up": reply.size,
+        "upload_s": reply.upload_s,
+        "timeline": reply.meta["timeline"],
+    }

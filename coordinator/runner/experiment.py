@@ -1,0 +1,119 @@
+"""A run of an experiment file: partition, federated rounds, centralised twin."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import numpy as np
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+
+from coordinator.runner.channel import Channel
+from coordinator.runner.checkpoint import Checkpoints
+from coordinator.runner.driver import Driver
+from coordinator.runner.grid import EdgeGrid
+from coordinator.runner.order import Order
+from coordinator.runner.outcome import Outcome
+from coordinator.runner.policy import Policy
+from coordinator.runner.samples import Samples
+from coordinator.runner.twin import train as train_twin
+from coordinator.runs.spec import experiment_of
+from coordinator.store.blobs import BlobStore
+from fedbed import codec, flower, tasks
+from fedbed.experiment import Experiment, strategies
+from fedbed.link.messages import AppRef
+from fedbed.tasks.schedule import learning_rate
+
+ARRAYS = "arrays"
+
+
+class ExperimentRun:
+    """Everything of one run, from the order to the outcome."""
+
+    def __init__(self, order: Order, channel: Channel) -> None:
+        self._order = order
+        self._channel = channel
+        self._experiment: Experiment = experiment_of(order.spec.experiment)
+        self.outcome = Outcome(order, self._experiment)
+
+    def execute(self) -> None:
+        """Run to the end; `outcome` holds what there is, also when an exception breaks it off."""
+        order, channel, experiment = self._order, self._channel, self._experiment
+        outcome = self.outcome
+        seed = order.spec.seed
+        _seed_everything(seed)
+        channel.publish("phase", {"phase": "starting", "detail": "reading the data"})
+        blobs = BlobStore(order.blobs)
+        samples = Samples(experiment, order.partitions, seed)
+        outcome.samples = samples
+        channel.publish("phase", {"phase": "starting", "dataset": samples.name})
+        trainer = tasks.create(experiment.task)
+        initial = trainer.initial(seed)
+        app = AppRef("task", experiment.task)
+        grid = EdgeGrid(
+            channel, blobs, order.run, order.number, order.partitions, Policy.of(experiment), app
+        )
+        outcome.grid = grid
+        flower.become(order.number, flower.SERVER_NODE_ID)
+        grid.data = samples.deal(blobs)
+        grid.samples = samples.sizes()
+        grid.expect = [codec.ArraySpec(name, str(a.dtype), a.shape) for name, a in initial.items()]
+        driver = Driver(grid, channel, Checkpoints(order.folder / "checkpoint"))
+        outcome.driver = driver
+        if order.resume:
+            driver.resumed = Checkpoints(order.folder / "checkpoint").latest()
+        driver.configure_round = self._configure_round
+
+        def evaluate(_round: int, arrays: ArrayRecord) -> MetricRecord:
+            assert samples.whole is not None
+            trainer.load(flower.ndarrays_of(arrays))
+            return MetricRecord(dict(trainer.evaluate(samples.whole.test)))
+
+        chosen = experiment.federation.strategy
+        on_server = experiment.federation.evaluate in ("server", "both")
+        driver.start(
+            strategies.build(chosen.name, chosen.args, strategies.defaults(experiment)),
+            grid,
+            flower.array_of(initial),
+            num_rounds=experiment.federation.rounds,
+            timeout=experiment.federation.deadline,
+            train_config=self._train_config(seed),
+            evaluate_config=ConfigRecord({"seed": seed}),
+            evaluate_fn=evaluate if on_server and samples.whole is not None else None,
+        )
+        outcome.federated_done()
+        if order.spec.twin and samples.whole is not None:
+            seen = [_samples_seen(entry) for entry in driver.history]
+            outcome.twin = train_twin(
+                experiment, seed, trainer, initial, samples.whole, seen, channel
+            )
+
+    def _configure_round(self, number: int, config: ConfigRecord) -> None:
+        optimizer = self._experiment.optimizer
+        rounds = self._experiment.federation.rounds
+        config["lr"] = learning_rate(
+            optimizer.lr, optimizer.schedule, optimizer.lr_decay, number, rounds
+        )
+
+    def _train_config(self, seed: int) -> ConfigRecord:
+        federation, optimizer = self._experiment.federation, self._experiment.optimizer
+        return ConfigRecord(
+            {
+                "local-epochs": federation.local_epochs,
+                "batch-size": federation.batch_size,
+                "lr": optimizer.lr,
+                "momentum": optimizer.momentum,
+                "weight-decay": optimizer.weight_decay,
+                "seed": seed,
+            }
+        )
+
+
+def _samples_seen(entry: dict[str, Any]) -> int:
+    return sum(int(node["metrics"]["samples"]) for node in entry["nodes"])
+
+
+def _seed_everything(seed: int) -> None:
+    """Strategies choose nodes and draw noise from the global generators."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)

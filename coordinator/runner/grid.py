@@ -1,0 +1,359 @@
+"""EdgeGrid: Flower's Grid over our link. Messages go out as work items, replies come back."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.serverapp import Grid
+from flwr.supercore.run import Run
+
+from coordinator.runner import screen
+from coordinator.runner.channel import Channel
+from coordinator.runner.exchanges import Exchanged, Outgoing, Participant
+from coordinator.runner.policy import APP_MAX_BYTES, Policy, max_bytes
+from coordinator.runner.replies import Reply, materialise, misfits
+from coordinator.store.blobs import BlobStore
+from fedbed import codec, flower
+from fedbed.errors import NodesMissing, RunFailed, by_code
+from fedbed.link import records
+from fedbed.link.messages import AppRef, BlobRef, DataRef, Record, WorkItem, unparse
+
+
+class EdgeGrid(Grid):
+    """One run's Grid. A participant's Flower id is its partition plus one."""
+
+    def __init__(
+        self,
+        channel: Channel,
+        blobs: BlobStore,
+        run_id: str,
+        number: int,
+        partitions: int,
+        policy: Policy,
+        app: AppRef,
+    ) -> None:
+        self._channel = channel
+        self._blobs = blobs
+        self._run_id = run_id
+        self._run = flower.empty_run(number)
+        self._partitions = partitions
+        self._policy = policy
+        self._app = app
+        self._guard = threading.Lock()
+        self._compressor = "zlib"
+        self._short_since: float | None = None
+        self._pushed: dict[str, Outgoing] = {}
+        self._model_blobs: list[str] = []
+        self.data: dict[int, DataRef] = {}
+        """Native tasks: each partition's samples."""
+        self.samples: dict[int, int] = {}
+        """Native tasks: the size of each partition, where the run dealt it out."""
+        self.expect: list[codec.ArraySpec] | None = None
+        """Native tasks: the arrays that a training reply must hold."""
+        self.lazy = False
+        """Whether replies may decode lazily: only where they are used up before the next round."""
+        self.exchanges = 0
+        """Number of exchanges so far; part of each work item's id, so it is checkpointed."""
+        self.round = 0
+        self.participants: dict[int, Participant] = {}
+        self.log: list[Exchanged] = []
+        """Exchanges since the driver last emptied it."""
+        self.bytes_up = 0
+        self.bytes_down = 0
+
+    def set_run(self, run: Run) -> None:
+        """Take over flwr's description of the run."""
+        self._run = run
+
+    @property
+    def run(self) -> Run:
+        """Flwr's description of the run."""
+        return self._run
+
+    def create_message(
+        self,
+        content: RecordDict,
+        message_type: str,
+        dst_node_id: int,
+        group_id: str,
+        ttl: float | None = None,
+    ) -> Message:
+        """Make a message (flwr has deprecated this in favour of the constructor)."""
+        return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
+
+    def get_node_ids(self) -> list[int]:
+        """Return who can take part, in order; waits for them within the policy's limits.
+
+        Raises NodesMissing when fewer than a quorum is there in time, and also when a strategy
+        keeps asking because it wants more than there are: flwr itself would wait for ever.
+        """
+        policy = self._policy
+        answer = self._channel.ask(
+            "nodes",
+            at_least=policy.least(self._partitions),
+            grace_s=policy.rejoin_grace_s,
+            timeout_s=policy.nodes_timeout_s,
+        )
+        nodes = answer["nodes"]
+        away = ", ".join(answer["away"]) or "nobody is known to be away"
+        if not answer["enough"]:
+            raise NodesMissing(
+                f"{len(nodes)} of {self._partitions} nodes are there, "
+                f"{policy.least(self._partitions)} are needed (missing: {away}); "
+                f"waited {policy.nodes_timeout_s:.0f} s"
+            )
+        now = time.monotonic()
+        if self._short_since is None:
+            self._short_since = now
+        elif now - self._short_since > policy.nodes_timeout_s:
+            raise NodesMissing(
+                f"the strategy wants more than the {len(nodes)} nodes that are there (missing: "
+                f"{away}): lower its min_available_nodes or min_train_nodes, or add nodes"
+            )
+        with self._guard:
+            for node in nodes:
+                self.participants[int(node["partition"])] = Participant.of(node)
+            self._choose_compressor()
+        return [int(node["partition"]) + 1 for node in nodes]
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        """Exchange messages with nodes; replies come in node order, errors for those missing.
+
+        Without a quorum the same items are put out again, `attempts` times in all; after that
+        NodesMissing ends the run, whose last checkpoint stays.
+        """
+        sent = list(messages)
+        if not sent:
+            return []
+        outgoing = self._prepare(sent, timeout)
+        for attempt in range(1, self._policy.attempts + 1):
+            self._send(outgoing)
+            quorum_met = self._collect(outgoing)
+            if quorum_met:
+                break
+            if outgoing.all_failed():
+                raise RunFailed(
+                    f"{outgoing.label}: every node failed: {outgoing.excuses()} (the nodes' "
+                    "worker.log tells more)"
+                )
+            text = (
+                f"{outgoing.label}: {len(outgoing.replies)} of {len(sent)} updates came, "
+                f"{self._policy.least(len(sent))} are needed"
+            )
+            if attempt == self._policy.attempts:
+                raise NodesMissing(
+                    f"{text}, after {attempt} attempts ({outgoing.excuses()}); what earlier "
+                    "rounds learned is kept"
+                )
+            self._channel.publish("event", f"{text}: trying again ({attempt})")
+        return self._finish(outgoing)
+
+    def push_messages(self, messages: Iterable[Message]) -> list[str]:
+        """Send messages without waiting; `pull_messages` gets the replies."""
+        sent = list(messages)
+        if not sent:
+            return []
+        outgoing = self._prepare(sent, None)
+        self._send(outgoing)
+        ids = [message.metadata.message_id for message in sent]
+        with self._guard:
+            self._pushed.update(dict.fromkeys(ids, outgoing))
+        return ids
+
+    def pull_messages(self, message_ids: Iterable[str]) -> list[Message]:
+        """Return the replies that have come for these ids; each is returned once."""
+        found: list[Message] = []
+        for message_id in message_ids:
+            outgoing = self._pushed.get(message_id)
+            if outgoing is None:
+                continue
+            self._take_in(outgoing, wait=False)
+            message = outgoing.by_message[message_id]
+            reply = outgoing.replies.get(message.metadata.dst_node_id - 1)
+            if reply is not None:
+                found.append(flower.reply(message, materialise(reply.content())))
+                reply.close()
+            elif outgoing.closed:
+                found.append(flower.error_reply(message, outgoing.excuse(message)))
+            else:
+                continue
+            del self._pushed[message_id]
+        return found
+
+    def forget_files(self) -> None:
+        """The round is checkpointed: its results and the model before it are needed no more."""
+        for exchanged in self.log:
+            for file in exchanged.files:
+                file.unlink(missing_ok=True)
+        self.log.clear()
+        for sha256 in self._model_blobs[:-1]:
+            self._blobs.remove(sha256)
+        del self._model_blobs[:-1]
+
+    def _prepare(self, sent: list[Message], timeout: float | None) -> Outgoing:
+        with self._guard:
+            self._short_since = None
+            self.exchanges += 1
+            number = self.exchanges
+        kind = sent[0].metadata.message_type
+        what = "training" if kind.startswith("train") else kind
+        label = f"round {self.round}: {what}" if self.round else what
+        deadline = self._policy.deadline_s
+        if timeout is not None:
+            deadline = min(deadline, timeout)
+        began = time.monotonic()
+        outgoing = Outgoing(f"{self._run_id}.{number:06d}", label, kind, deadline, began)
+        held: dict[int, BlobRef] = {}
+        for message in sent:
+            partition = message.metadata.dst_node_id - 1
+            item_id = f"{outgoing.window}.{partition}"
+            flower.assign_message_id(message, item_id)
+            outgoing.messages[partition] = message
+            outgoing.by_message[item_id] = message
+            outgoing.items.append(self._item(item_id, partition, message, held))
+        outgoing.encode_s = time.monotonic() - began
+        return outgoing
+
+    def _send(self, outgoing: Outgoing) -> None:
+        asked = len(outgoing.items)
+        train = outgoing.kind == "train" and self.expect is not None
+        self._channel.open_window(outgoing.window)
+        outgoing.closed = False
+        outgoing.missing.clear()
+        outgoing.replies.clear()
+        self._channel.tell(
+            "send",
+            window=outgoing.window,
+            label=outgoing.label,
+            items=[unparse(item) for item in outgoing.items],
+            quorum=self._policy.least(asked),
+            enough=self._policy.enough(asked),
+            deadline_s=outgoing.deadline_s,
+            rejoin_grace_s=self._policy.rejoin_grace_s,
+            retries=self._policy.retries,
+            expect=[[s.name, s.dtype, list(s.shape)] for s in self.expect or []] if train else None,
+            finite=train,
+        )
+
+    def _collect(self, outgoing: Outgoing) -> bool:
+        """Wait until the exchange has closed; returns whether its quorum was met."""
+        self._take_in(outgoing, wait=True)
+        return outgoing.quorum_met and bool(outgoing.replies)
+
+    def _take_in(self, outgoing: Outgoing, wait: bool) -> None:
+        while not outgoing.closed:
+            event = (
+                self._channel.receive(outgoing.window)
+                if wait
+                else self._channel.receive_now(outgoing.window)
+            )
+            if event is None:
+                return
+            if event["event"] == "reply":
+                self._take_reply(outgoing, event)
+            elif event["event"] == "closed":
+                outgoing.close(event)
+                self._channel.close_window(outgoing.window)
+            else:
+                raise by_code()[event["code"]](event["detail"])
+
+    def _take_reply(self, outgoing: Outgoing, event: dict[str, Any]) -> None:
+        partition = int(event["item"].rsplit(".", 1)[1])
+        reply = Reply(partition, Path(event["file"]), event["bytes"], event["upload_s"])
+        reply.open()
+        outgoing.arrived(reply)
+        self.bytes_up += reply.size
+        self.bytes_down += int(reply.meta["timeline"]["bytes_down"])
+        self._channel.publish("traffic", {"up": self.bytes_up, "down": self.bytes_down})
+
+    def _finish(self, outgoing: Outgoing) -> list[Message]:
+        """Turn what came into messages in node order, and what didn't into error replies."""
+        partitions = sorted(outgoing.messages)
+        answers: list[Message] = []
+        for partition in partitions:
+            message = outgoing.messages[partition]
+            reply = outgoing.replies.get(partition)
+            wrong = self._complaint(outgoing, reply)
+            if reply is None or wrong:
+                outgoing.missing.setdefault(partition, wrong)
+                outgoing.replies.pop(partition, None)
+                answers.append(flower.error_reply(message, outgoing.excuse(message)))
+                continue
+            content = reply.content() if self.lazy else materialise(reply.content())
+            answers.append(flower.reply(message, content))
+        for position, reason in misfits(answers).items():
+            partition = partitions[position]
+            outgoing.missing[partition] = reason
+            del outgoing.replies[partition]
+            answers[position] = flower.error_reply(outgoing.messages[partition], reason)
+        for partition, reason in sorted(outgoing.missing.items()):
+            name = self.participants[partition].name
+            self._channel.publish("event", f"{outgoing.label}: without {name}: {reason}")
+        self.log.append(outgoing.exchanged(time.monotonic(), self.participants))
+        return answers
+
+    def _complaint(self, outgoing: Outgoing, reply: Reply | None) -> str:
+        if reply is None or self.expect is None:
+            return ""
+        samples = self.samples.get(reply.partition) if outgoing.kind == "train" else None
+        return screen.complaint(reply.metrics(), samples)
+
+    def _item(
+        self, item_id: str, partition: int, message: Message, held: dict[int, BlobRef]
+    ) -> WorkItem:
+        arrays, metrics, config = flower.split_records(message.content)
+        parts = [
+            Record(name, "arrays", blob=self._blob(record, held)) for name, record in arrays.items()
+        ]
+        parts += [Record(n, "metrics", values=records.pack(v)) for n, v in metrics.items()]
+        parts += [Record(n, "config", values=records.pack(v)) for n, v in config.items()]
+        metadata = message.metadata
+        return WorkItem(
+            id=item_id,
+            run=self._run_id,
+            round=self.round,
+            kind=metadata.message_type,
+            app=self._app,
+            partition=partition,
+            partitions=self._partitions,
+            records=parts,
+            codec=self._policy.up,
+            compressor="zlib",
+            max_bytes=APP_MAX_BYTES if self.expect is None else max_bytes(self.expect),
+            data=self.data.get(partition),
+            message={
+                "run_id": metadata.run_id,
+                "message_id": metadata.message_id,
+                "dst_node_id": metadata.dst_node_id,
+                "group_id": metadata.group_id,
+                "created_at": metadata.created_at,
+                "ttl": metadata.ttl,
+                "message_type": metadata.message_type,
+            },
+        )
+
+    def _blob(self, record: ArrayRecord, held: dict[int, BlobRef]) -> BlobRef:
+        """Encode a record once, however many messages of the exchange carry it."""
+        known = held.get(id(record))
+        if known is None:
+            arrays = flower.ndarrays_of(record)
+            known = self._blobs.put(codec.encode(arrays, self._policy.down, self._compressor))
+            held[id(record)] = known
+            if known.sha256 in self._model_blobs:
+                self._model_blobs.remove(known.sha256)
+            self._model_blobs.append(known.sha256)
+        return known
+
+    def _choose_compressor(self) -> None:
+        """Take the best compressor that everybody has: a blob is encoded once for all."""
+        for name in codec.compressors():
+            if all(name in p.compressors for p in self.participants.values()):
+                self._compressor = name
+                return

@@ -1,0 +1,206 @@
+"""The results of a run: one dictionary, and the files made from it."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import platform
+import subprocess
+import time
+from importlib import metadata
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import numpy as np
+import psutil
+
+from coordinator.report import metrics_csv, render
+from coordinator.runner.driver import Driver
+from coordinator.runner.grid import EdgeGrid
+from coordinator.runner.order import Order
+from coordinator.runner.samples import Samples
+from fedbed import __version__, flower
+from fedbed.experiment import Experiment
+
+METRIC = "accuracy"
+SWAP_TOLERANCE_BYTES = 64 * 1024 * 1024
+_PACKAGES = ("torch", "flwr", "numpy", "zstandard")
+
+
+class Outcome:
+    """Collects what a run produces while it goes on, so that an interrupted run has results too."""
+
+    def __init__(self, order: Order, experiment: Experiment | None) -> None:
+        self._order = order
+        self._experiment = experiment
+        self._began = time.monotonic()
+        self._started_at = time.time()
+        self._swap_before = psutil.swap_memory().used
+        self._federated_s: float | None = None
+        self.samples: Samples | None = None
+        self.grid: EdgeGrid | None = None
+        self.driver: Driver | None = None
+        self.twin: list[dict[str, Any]] = []
+
+    def federated_done(self) -> None:
+        """The rounds are over; what follows is the twin."""
+        if self.driver is not None:
+            self._federated_s = self.driver.elapsed_s
+
+    def result(self, state: str, error: str) -> dict[str, Any]:
+        """Return the contents of result.json; figures are those the run measured."""
+        driver, grid, experiment = self.driver, self.grid, self._experiment
+        history = driver.history if driver else []
+        federated = [entry[METRIC] for entry in history if METRIC in entry]
+        central = [entry[METRIC] for entry in self.twin]
+        finals = {"federated": _last(federated), "centralised": _last(central)}
+        gap = None
+        if finals["federated"] is not None and finals["centralised"] is not None:
+            gap = round(finals["centralised"] - finals["federated"], 6)
+        overheads = [entry["overhead_s"] for entry in history]
+        elapsed = driver.elapsed_s if driver else 0.0
+        return {
+            "id": self._order.run,
+            "name": self._order.spec.name,
+            "description": experiment.description if experiment else "",
+            "kind": self._order.spec.kind,
+            "task": experiment.task if experiment else self._order.spec.clientapp,
+            "dataset": self.samples.name if self.samples else "",
+            "metric": METRIC,
+            "seed": self._order.spec.seed,
+            "state": state,
+            "error": error or None,
+            "rounds": len(history),
+            "rounds_planned": driver.planned if driver else 0,
+            "final": finals,
+            "best": {
+                "federated": max(federated, default=None),
+                "centralised": max(central, default=None),
+            },
+            "gap": gap,
+            "bytes_up": grid.bytes_up if grid else 0,
+            "bytes_down": grid.bytes_down if grid else 0,
+            "wall_s": round(time.monotonic() - self._began, 3),
+            "federated_s": round(self._federated_s or elapsed, 3),
+            "twin_s": round(sum(entry["wall_s"] for entry in self.twin), 3),
+            "overhead_s": {
+                "median": round(median(overheads), 4) if overheads else None,
+                "max": max(overheads, default=None),
+            },
+            "verdict": self._verdict(state, history),
+            "model_sha256": self._model_sha256(),
+            "initial": driver.initial if driver else {},
+            "history": history,
+            "twin": self.twin,
+            "nodes": self._nodes(),
+            "partition": self.samples.describe() if self.samples else {},
+            "classes": list(self.samples.whole.classes)
+            if self.samples and self.samples.whole
+            else [],
+            "versions": _versions(),
+            "commit": _commit(),
+            "machine": {
+                "cpus": psutil.cpu_count(),
+                "memory_bytes": psutil.virtual_memory().total,
+                "system": f"{platform.system()} {platform.release()} {platform.machine()}",
+            },
+            "started_at": self._started_at,
+            "experiment": self._order.spec.experiment,
+        }
+
+    def write(self, state: str, error: str = "") -> dict[str, Any]:
+        """Write all result files into the run's folder; returns the result."""
+        folder = self._order.folder
+        result = self.result(state, error)
+        _write(folder / "result.json", json.dumps(result, indent=1, allow_nan=False, default=str))
+        _write(folder / "metrics.csv", metrics_csv(result))
+        _write(folder / "report.html", render(result))
+        if self._order.spec.experiment:
+            _write(folder / "experiment.yaml", self._order.spec.experiment)
+        if self.samples is not None:
+            self.samples.save(folder / "partition.npz")
+        if self.driver is not None and self.driver.model is not None:
+            arrays = flower.ndarrays_of(self.driver.model)
+            np.savez(folder / "model.npz", **arrays)  # type: ignore[arg-type]
+        return result
+
+    def _verdict(self, state: str, history: list[dict[str, Any]]) -> dict[str, Any]:
+        """Say whether the figures stand for an undisturbed run, and if not, why."""
+        reasons = []
+        if state != "finished":
+            reasons.append(f"the run was {state} after {len(history)} rounds")
+        names = {p.partition: p.name for p in self.grid.participants.values()} if self.grid else {}
+        for entry in history:
+            for partition, why in entry["missing"].items():
+                name = names.get(int(partition), f"partition {partition}")
+                reasons.append(f"round {entry['round']} went without {name}: {why}")
+        if self._order.resume:
+            reasons.append("the run's process was restarted and went on from a checkpoint")
+        if psutil.swap_memory().used - self._swap_before > SWAP_TOLERANCE_BYTES:
+            reasons.append("the coordinator's machine swapped memory to disk")
+        return {"status": "tainted" if reasons else "clean", "reasons": reasons}
+
+    def _nodes(self) -> list[dict[str, Any]]:
+        if self.grid is None:
+            return []
+        samples = self.samples
+        counts = samples.class_counts() if samples else []
+        nodes = []
+        for partition, participant in sorted(self.grid.participants.items()):
+            node: dict[str, Any] = {
+                "partition": partition,
+                "name": participant.name,
+                "profile": participant.profile,
+                "agent": participant.agent,
+            }
+            if samples is not None and partition < len(samples.train):
+                node["train_samples"] = len(samples.train[partition])
+                node["test_samples"] = len(samples.test[partition])
+                node["class_counts"] = counts[partition]
+            nodes.append(node)
+        return nodes
+
+    def _model_sha256(self) -> str | None:
+        """Hash the final model: names, dtypes, shapes and every bit of its arrays."""
+        if self.driver is None or self.driver.model is None:
+            return None
+        digest = hashlib.sha256()
+        for name, array in flower.ndarrays_of(self.driver.model).items():
+            digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
+            digest.update(np.ascontiguousarray(array).tobytes())
+        return digest.hexdigest()
+
+
+def _last(values: list[float]) -> float | None:
+    return values[-1] if values else None
+
+
+def _write(path: Path, text: str) -> None:
+    temporary = path.with_suffix(path.suffix + ".new")
+    temporary.write_text(text, encoding="utf-8")
+    temporary.replace(path)
+
+
+def _versions() -> dict[str, str]:
+    installed = {d.name: d.version for d in metadata.distributions()}
+    found = {name: installed[name] for name in _PACKAGES if name in installed}
+    return {"fedbed": __version__, "python": platform.python_version(), **found}
+
+
+def _commit() -> str | None:
+    """Return the commit that fedbed's own source stands at, where it is a checkout."""
+    source = Path(__file__).resolve().parents[2]
+    if not (source / ".git").exists():
+        return None
+    try:
+        done = subprocess.run(
+            ["git", "-C", str(source), "describe", "--always", "--dirty", "--abbrev=12"],
+            capture_output=True,
+            text=True,
+            timeout=5,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None

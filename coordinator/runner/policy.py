@@ -1,0 +1,57 @@
+"""How a run's exchanges with its nodes behave; pure numbers."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from fedbed.codec import ArraySpec
+from fedbed.experiment import Experiment
+
+APP_MAX_BYTES = 512 * 1024 * 1024
+SPARE = 1.25
+"""Room for container overhead above the model's own size."""
+
+
+@dataclass(frozen=True)
+class Policy:
+    """When exchanges close, and what may come back. Shares are of the nodes asked."""
+
+    quorum: float = 0.3
+    deadline_s: float = 3600.0
+    rejoin_grace_s: float = 0.0
+    retries: int = 1
+    attempts: int = 3
+    nodes_timeout_s: float = 60.0
+    over_selection: float = 0.0
+    up: str = "exact"
+    down: str = "exact"
+
+    @classmethod
+    def of(cls, experiment: Experiment) -> Policy:
+        """Read the policy off an experiment."""
+        federation = experiment.federation
+        return cls(
+            quorum=federation.quorum,
+            deadline_s=federation.deadline,
+            rejoin_grace_s=federation.rejoin_grace,
+            retries=federation.retries,
+            attempts=federation.attempts,
+            nodes_timeout_s=federation.start_timeout,
+            over_selection=federation.over_selection,
+            up=experiment.codec.up,
+            down=experiment.codec.down,
+        )
+
+    def least(self, asked: int) -> int:
+        """Number of results that count as a quorum of `asked`; at least one."""
+        return max(1, math.ceil(self.quorum * asked - 1e-9))
+
+    def enough(self, asked: int) -> int:
+        """Number of results at which an over-selected exchange closes."""
+        return max(1, math.ceil(asked / (1 + self.over_selection) - 1e-9))
+
+
+def max_bytes(specs: list[ArraySpec]) -> int:
+    """Largest result that a model of these arrays can honestly give."""
+    return int(sum(spec.nbytes for spec in specs) * SPARE) + 1024 * 1024

@@ -1,0 +1,62 @@
+"""The centralised twin: the same model, weights, samples seen and test set, on one machine."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from coordinator.runner.channel import Channel
+from fedbed.data import Dataset
+from fedbed.experiment import Experiment
+from fedbed.tasks import FitSettings, Trainer
+from fedbed.tasks.schedule import fit_seed, learning_rate
+
+TWIN_PARTITION = 2**20
+"""Stands for "all of the data" where a seed is mixed from a partition's number."""
+
+
+def train(
+    experiment: Experiment,
+    seed: int,
+    trainer: Trainer,
+    initial: Mapping[str, np.ndarray[Any, Any]],
+    data: Dataset,
+    samples_per_round: list[int],
+    channel: Channel,
+) -> list[dict[str, Any]]:
+    """Train on all samples in one place, in as many chunks as the federated run had rounds.
+
+    A chunk sees as many samples as all nodes together saw in that round, at that round's learning
+    rate; the optimiser's state lives on from chunk to chunk. Returns one entry per chunk.
+    """
+    history: list[dict[str, Any]] = []
+    trainer.load(initial)
+    rounds = len(samples_per_round)
+    optimizer = experiment.optimizer
+    for number, samples in enumerate(samples_per_round, start=1):
+        channel.publish("phase", {"phase": "twin", "round": number, "rounds": rounds})
+        began = time.monotonic()
+        settings = FitSettings(
+            samples=samples,
+            batch_size=experiment.federation.batch_size,
+            lr=learning_rate(optimizer.lr, optimizer.schedule, optimizer.lr_decay, number, rounds),
+            momentum=optimizer.momentum,
+            weight_decay=optimizer.weight_decay,
+            seed=fit_seed(seed, number, TWIN_PARTITION),
+        )
+        fitted = trainer.fit(data.train, settings, lambda _share: channel.check_stopped())
+        tested = trainer.evaluate(data.test)
+        entry = {
+            "round": number,
+            "accuracy": tested["accuracy"],
+            "loss": tested["loss"],
+            "train_loss": fitted["loss"],
+            "samples": samples,
+            "wall_s": round(time.monotonic() - began, 4),
+        }
+        history.append(entry)
+        channel.publish("twin", entry)
+    return history

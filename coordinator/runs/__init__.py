@@ -1,0 +1,1 @@
+"""Runs: their queue, the rounds they put out to nodes, the processes that drive them."""

@@ -1,0 +1,206 @@
+"""A run that has its nodes: the process that drives it and what that process may ask."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from coordinator.fleet.fleet import Fleet, Member
+from coordinator.runs.board import Board
+from coordinator.runs.exchange import Exchange
+from coordinator.runs.process import RunProcess
+from coordinator.runs.progress import Progress
+from coordinator.runs.spec import RunSpec
+from coordinator.runs.window import SlotState, Verdict, Window
+from fedbed.errors import FedbedError
+from fedbed.link.messages import unparse
+from fedbed.units import format_duration
+
+log = logging.getLogger("fedbed.runs")
+
+
+class ActiveRun:
+    """One run in progress. Messages of its process arrive at `handle`, one at a time."""
+
+    def __init__(
+        self,
+        run_id: str,
+        spec: RunSpec,
+        number: int,
+        folder: Path,
+        roster: dict[int, str],
+        fleet: Fleet,
+        board: Board,
+        exchange: Exchange,
+        on_publish: Callable[[ActiveRun, dict[str, Any]], None],
+        on_open: Callable[[str], Any],
+    ) -> None:
+        self.id = run_id
+        self.spec = spec
+        self.number = number
+        self.roster = roster
+        self.progress = Progress(phase="starting")
+        self.outcome: dict[str, Any] | None = None
+        """The process's last word: {"op": "finished"} or {"op": "failed", ...}."""
+        self.waiting_for_nodes = ""
+        self._fleet = fleet
+        self._board = board
+        self._exchange = exchange
+        self._on_publish = on_publish
+        self._on_open = on_open
+        self._fleet_changed = asyncio.Event()
+        self.stop_asked = False
+        self._removed: dict[str, list[str]] = {}
+        """Window -> partitions that it asks nobody, because their node was removed."""
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.process = RunProcess(folder, self.handle)
+
+    def members(self) -> dict[int, Member]:
+        """The nodes of the run by partition; those that were removed are left out."""
+        return {p: self._fleet.get(n) for p, n in self.roster.items() if self._fleet.has(n)}
+
+    def fleet_changed(self) -> None:
+        """A node came or went: who waits for nodes looks again."""
+        self._fleet_changed.set()
+        self._fleet_changed = asyncio.Event()
+
+    def wait_explained(self) -> str:
+        """Say what the run waits for right now; empty if for nothing."""
+        now = self._board.clock()
+        open_now = [window.explain(now) for window in self._board.windows_of(self.id)]
+        return " / ".join(open_now[:3]) or self.waiting_for_nodes
+
+    async def handle(self, message: dict[str, Any]) -> None:
+        """Act on a message of the run's process."""
+        op = message.get("op")
+        if op == "nodes":
+            task = asyncio.create_task(self._answer_nodes(message))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+        elif op == "send":
+            await self._send(message)
+        elif op == "publish":
+            self._on_publish(self, message)
+        elif op in ("finished", "failed", "stopped"):
+            self.outcome = message
+        else:
+            log.warning("%s: the run's process said %r, which means nothing", self.id, op)
+
+    def window_closed(self, window: Window, verdict: Verdict) -> None:
+        """Tell the process that the exchange is over, and who is missing from it."""
+        # By the item, not by the roster: a newcomer may have taken the node's place since.
+        missing = {
+            slot.item.rsplit(".", 1)[1]: _why_missing(slot.state, slot.reason, slot.lost_since)
+            for slot in window.slots.values()
+            if slot.state is not SlotState.IN
+        }
+        missing.update(dict.fromkeys(self._removed.pop(window.id, []), "its node was removed"))
+        self.process.tell(
+            {
+                "event": "closed",
+                "window": window.id,
+                "reason": verdict.reason,
+                "quorum_met": verdict.quorum_met,
+                "missing": missing,
+                "failed": [
+                    int(slot.item.rsplit(".", 1)[1])
+                    for slot in window.slots.values()
+                    if slot.state is SlotState.FAILED
+                ],
+            }
+        )
+        late = [s.item for s in window.slots.values() if s.state is not SlotState.IN]
+        self._exchange.close(late)
+
+    def ask_to_stop(self) -> None:
+        """Let the process write down what there is, and end."""
+        self.stop_asked = True
+        self.process.tell({"event": "stop"})
+
+    async def stop(self) -> None:
+        """End the process and everything that waits on its behalf."""
+        self.forget_questions()
+        await self.process.stop()
+
+    def forget_questions(self) -> None:
+        """The process is gone: its successor must not get the answers to its questions."""
+        for task in list(self._tasks):
+            task.cancel()
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        members = self.members()
+        try:
+            wanted = message["items"]
+            message["items"] = [i for i in wanted if int(i["partition"]) in members]
+            self._removed[message["window"]] = [
+                str(i["partition"]) for i in wanted if int(i["partition"]) not in members
+            ]
+            for item in message["items"]:
+                item["compressor"] = members[int(item["partition"])].compressors[0]
+            await self._exchange.send(self.id, message, members)
+        except FedbedError as error:
+            refusal = {"event": "refused", "code": error.code, "detail": str(error)}
+            self.process.tell(dict(refusal, window=message["window"]))
+            return
+        for member in members.values():
+            if not member.live:
+                self._board.node_lost(member.id)
+        self._on_open(message["window"])
+
+    async def _answer_nodes(self, message: dict[str, Any]) -> None:
+        """Tell the process who can take part, once that is enough of them or the time is up.
+
+        All live: at once. At least `at_least` live: after `grace_s`. Fewer: after `timeout_s`,
+        and the process decides what to make of it.
+        """
+        begin = time.monotonic()
+        at_least, timeout_s = int(message["at_least"]), float(message["timeout_s"])
+        grace_s = min(float(message["grace_s"]), timeout_s)
+        try:
+            while True:
+                members = self.members()
+                live = {p: m for p, m in members.items() if m.live and not m.drained}
+                waited = time.monotonic() - begin
+                enough = len(live) >= at_least
+                limit = grace_s if enough else timeout_s
+                if len(live) == len(self.roster) or waited >= limit:
+                    break
+                away = ", ".join(m.name for p, m in sorted(members.items()) if p not in live)
+                self.waiting_for_nodes = (
+                    f"{len(live)} of {len(self.roster)} nodes are here; waiting for {away}, "
+                    f"{format_duration(limit - waited)} at most"
+                )
+                try:
+                    async with asyncio.timeout(min(limit - waited, 1.0)):
+                        await self._fleet_changed.wait()
+                except TimeoutError:
+                    continue
+        finally:
+            self.waiting_for_nodes = ""
+        self.process.tell(
+            {
+                "event": "nodes",
+                "enough": enough,
+                "nodes": [
+                    {
+                        "partition": p,
+                        "name": m.name,
+                        "compressors": m.compressors,
+                        "profile": unparse(m.profile),
+                        "agent": unparse(m.cost),
+                    }
+                    for p, m in sorted(live.items())
+                ],
+                "away": sorted(m.name for p, m in members.items() if p not in live),
+            }
+        )
+
+
+def _why_missing(state: SlotState, reason: str, lost_since: float | None) -> str:
+    if state is SlotState.FAILED:
+        return reason
+    return "the node was lost" if lost_since is not None else "too late"

@@ -1,0 +1,333 @@
+"""Work out to nodes and results in, durably: what is acknowledged is on disk."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+import os
+import tempfile
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from coordinator.fleet.fleet import Member
+from coordinator.runs import answers
+from coordinator.runs.board import Board, Open
+from coordinator.runs.window import Rules
+from coordinator.store import tables
+from coordinator.store.database import Database
+from fedbed.codec import ArraySpec
+from fedbed.errors import NotFound, PayloadError, Refused
+from fedbed.link import envelope
+from fedbed.link.messages import WorkItem, parse, unparse
+
+log = logging.getLogger("fedbed.runs")
+SPOOL = "spool"
+META_ALLOWANCE = 1024 * 1024
+ORPHAN_BYTES = 1024 * 1024 * 1024
+"""Limit for results of items whose run has not come back yet after a restart."""
+OnReply = Callable[[str, dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Arrived:
+    """A result file that passed all checks."""
+
+    path: Path
+    size: int
+    sha256: str
+    meta: dict[str, Any]
+
+
+class Exchange:
+    """Puts windows on the board and takes results off the network."""
+
+    def __init__(self, database: Database, board: Board, runs_dir: Path) -> None:
+        self._database = database
+        self._board = board
+        self._runs_dir = runs_dir
+        self._receiving: dict[str, asyncio.Future[None]] = {}
+        """Item -> resolved when another upload of it takes over."""
+        self.on_reply: OnReply = lambda _run, _message: None
+
+    def start(self) -> None:
+        """Remember the items that were open when the coordinator last stopped."""
+        rows = self._database.read(
+            lambda s: list(s.query(tables.Work).filter(tables.Work.state == "open"))
+        )
+        self._board.remember(Open(row.id, row.run, row.node, None) for row in rows)
+
+    def folder(self, run: str) -> Path:
+        """Where a run's results are spooled."""
+        return self._runs_dir / run / SPOOL
+
+    async def send(self, run: str, request: dict[str, Any], members: dict[int, Member]) -> None:
+        """Open a window with the items of the run's process.
+
+        Items that were answered in an earlier life of the run are answered from disk at once.
+        """
+        items = [parse(WorkItem, data) for data in request["items"]]
+        expect = request.get("expect")
+        specs = None if expect is None else [(n, d, tuple(s)) for n, d, s in expect]
+        opens: list[Open] = []
+        answered: list[tables.Work] = []
+        rows = {item.id: _row(item, run, members[item.partition].id) for item in items}
+        earlier = await self._database.write(lambda s: _reopen(s, rows))
+        for item in items:
+            node = members[item.partition].id
+            entry = Open(
+                id=item.id,
+                run=run,
+                node=node,
+                item=item,
+                tries_left=int(request["retries"]),
+                expect=specs,
+                finite=bool(request.get("finite", False)),
+            )
+            opens.append(entry)
+            known = earlier.get(item.id)
+            if known is not None and await asyncio.to_thread(_still_good, Path(known.file), entry):
+                answered.append(known)
+        rules = Rules(
+            quorum=int(request["quorum"]),
+            enough=int(request["enough"]),
+            deadline_s=float(request["deadline_s"]),
+            rejoin_grace_s=float(request["rejoin_grace_s"]),
+        )
+        names = {m.id: m.name for m in members.values()}
+        window = self._board.open_window(
+            str(request["window"]), run, str(request["label"]), rules, opens, names
+        )
+        for row in answered:
+            # The window may close before the last of them, when enough are in.
+            if self._board.is_open(row.id, rows[row.id].node):
+                self._tell(run, window.id, row.id, Path(row.file), row.bytes_up, 0.0)
+                self._board.done(row.id)
+
+    async def receive(
+        self, member: Member, item: str, size: int, sha256: str, body: AsyncIterator[bytes]
+    ) -> str:
+        """Take in a result; returns `stored`, `repeated`, `again` (failed, will be retried) or
+        `failed`.
+
+        Of two uploads of one item the newer counts: the older one's connection may be dead without
+        our knowing. Raises Refused where nobody waits for it, PayloadError where it isn't what was
+        asked for; both before the body is read where they can be known by then.
+        """
+        if not self._board.is_open(item, member.id):
+            return await self._not_open(member, item, sha256)
+        entry = self._board.get(item)
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        superseded: asyncio.Future[None] = loop.create_future()
+        older = self._receiving.get(item)
+        if older is not None and not older.done():
+            older.set_result(None)
+        self._receiving[item] = superseded
+        try:
+            try:
+                arrived = await self._spool(entry, size, sha256, _until(body, superseded))
+            except PayloadError as error:
+                # It counts as a failure, or a node that errs would train on this for ever.
+                if self._board.is_open(item, member.id):
+                    await self._settle_failure(entry, f"refused: {error}")
+                raise
+            if not self._board.is_open(item, member.id):
+                raise Refused(f"{item}: its round closed while it was being sent")
+            return await self._settle(entry, arrived, loop.time() - began)
+        finally:
+            if self._receiving.get(item) is superseded:
+                del self._receiving[item]
+
+    async def _spool(
+        self, entry: Open, size: int, sha256: str, body: AsyncIterator[bytes]
+    ) -> Arrived:
+        limit = _limit(entry)
+        if size > limit:
+            raise PayloadError(f"{entry.id}: {size} bytes announced, {limit} allowed")
+        folder = self.folder(entry.run)
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{entry.id}.result"
+        digest, received = hashlib.sha256(), 0
+        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f"{entry.id}.", suffix=".part")
+        part = Path(temporary)
+        try:
+            with os.fdopen(descriptor, "wb") as f:
+                async for chunk in body:
+                    received += len(chunk)
+                    if received > size:
+                        raise PayloadError(f"{entry.id}: more bytes than announced")
+                    digest.update(chunk)
+                    f.write(chunk)
+            if received != size or digest.hexdigest() != sha256:
+                raise PayloadError(f"{entry.id}: the bytes that came don't have the announced hash")
+            meta = await asyncio.to_thread(_verify, part, entry)
+            if self._board.is_open(entry.id, entry.node):
+                await asyncio.to_thread(_keep, part, path)
+        finally:
+            part.unlink(missing_ok=True)
+        return Arrived(path, size, sha256, meta)
+
+    async def _settle(self, entry: Open, arrived: Arrived, upload_s: float) -> str:
+        reason = arrived.meta.get("error")
+        if reason:
+            arrived.path.unlink(missing_ok=True)
+            return await self._settle_failure(entry, str(reason)[:500])
+        timeline = dict(arrived.meta.get("timeline") or {}, upload_s=round(upload_s, 4))
+
+        def store(session: Session) -> None:
+            row = session.get(tables.Work, entry.id)
+            if row is not None:
+                row.state = "done"
+                row.file = str(arrived.path)
+                row.sha256 = arrived.sha256
+                row.bytes_up = arrived.size
+                row.timeline = timeline
+
+        await self._database.write(store)
+        if self._board.is_open(entry.id, entry.node):
+            # The run may have asked anew since the upload began, or not yet after a restart.
+            window = self._board.get(entry.id).window
+            if window:
+                self._tell(entry.run, window, entry.id, arrived.path, arrived.size, upload_s)
+            self._board.done(entry.id)
+        return "stored"
+
+    async def _settle_failure(self, entry: Open, reason: str) -> str:
+        log.warning("%s failed: %s", entry.id, reason)
+        if self._board.failed(entry.id, reason):
+            return "again"
+
+        def store(session: Session) -> None:
+            row = session.get(tables.Work, entry.id)
+            if row is not None:
+                row.state, row.reason = "failed", reason
+
+        await self._database.write(store)
+        return "failed"
+
+    async def _not_open(self, member: Member, item: str, sha256: str) -> str:
+        row = self._database.read(lambda s: s.get(tables.Work, item))
+        if row is None or row.node != member.id:
+            raise NotFound(f"{item} was never asked of {member.name}")
+        if row.state == "done" and row.sha256 == sha256:
+            return "repeated"
+        raise Refused(f"{item}: its round has closed")
+
+    def _tell(
+        self, run: str, window: str, item: str, path: Path, size: int, upload_s: float
+    ) -> None:
+        message = {"event": "reply", "window": window, "item": item, "file": str(path)}
+        self.on_reply(run, dict(message, bytes=size, upload_s=round(upload_s, 4)))
+
+    def close(self, items: list[str]) -> None:
+        """Items of a closed window that never came are wanted no more."""
+
+        def store(session: Session) -> None:
+            for item in items:
+                row = session.get(tables.Work, item)
+                if row is not None and row.state == "open":
+                    row.state = "cancelled"
+
+        self._database.note(store)
+
+
+def _limit(entry: Open) -> int:
+    """Largest envelope that is read for an item."""
+    return (entry.item.max_bytes if entry.item else ORPHAN_BYTES) + META_ALLOWANCE
+
+
+def _verify(path: Path, entry: Open) -> dict[str, Any]:
+    """Check an envelope against what was asked, array by array; returns its meta data."""
+    result = envelope.Envelope.open(path, _limit(entry))
+    meta: dict[str, Any] = result.meta
+    if meta.get("item") != entry.id:
+        raise PayloadError(f"{entry.id}: the result says that it belongs to {meta.get('item')!r}")
+    if meta.get("error"):
+        return meta
+    answers.check(meta, result.names)
+    specs = None if entry.expect is None else [ArraySpec(n, d, s) for n, d, s in entry.expect]
+    if specs is not None and len(result.names) != 1:
+        raise PayloadError(f"{entry.id}: {len(result.names)} array records came, 1 expected")
+    for name in result.names:
+        with result.payload(name) as payload:
+            payload.verify(specs, finite=entry.finite)
+    return meta
+
+
+def _keep(part: Path, path: Path) -> None:
+    """Give a result its name, so that it outlives a power cut: only then it is acknowledged."""
+    with part.open("rb") as f:
+        os.fsync(f.fileno())
+    part.replace(path)
+    folder = os.open(path.parent, os.O_RDONLY)
+    try:
+        os.fsync(folder)
+    finally:
+        os.close(folder)
+
+
+def _still_good(path: Path, entry: Open) -> bool:
+    """Whether a result of an earlier life is what is asked for now.
+
+    It may have come while nobody knew what to expect, and its disk may have failed since.
+    """
+    try:
+        return not _verify(path, entry).get("error")
+    except (OSError, PayloadError) as error:
+        log.warning("%s is asked for again: %s", entry.id, error)
+        return False
+
+
+async def _until(
+    body: AsyncIterator[bytes], superseded: asyncio.Future[None]
+) -> AsyncIterator[bytes]:
+    """Pass `body` on; Refused when `superseded` is resolved before it ends."""
+    while True:
+        chunk: asyncio.Future[bytes | None] = asyncio.ensure_future(_next(body))
+        try:
+            waits: set[asyncio.Future[Any]] = {chunk, superseded}
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            if not chunk.done():
+                chunk.cancel()
+        if superseded.done():
+            raise Refused("another upload of this result has taken over")
+        data = chunk.result()
+        if data is None:
+            return
+        yield data
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    try:
+        return await chunks.__anext__()
+    except StopAsyncIteration:
+        return None
+
+
+def _row(item: WorkItem, run: str, node: str) -> tables.Work:
+    question = dict(unparse(item), message=None, seconds_left=None)
+    text = json.dumps(question, sort_keys=True).encode()
+    fingerprint = hashlib.sha256(text).hexdigest()
+    return tables.Work(id=item.id, run=run, node=node, state="open", fingerprint=fingerprint)
+
+
+def _reopen(session: Session, rows: dict[str, tables.Work]) -> dict[str, tables.Work]:
+    """Insert the items as open; return those that are done already, for the same question."""
+    done: dict[str, tables.Work] = {}
+    for item, row in rows.items():
+        known = session.get(tables.Work, item)
+        if known is None:
+            session.add(row)
+        elif known.state == "done" and known.fingerprint == row.fingerprint:
+            session.expunge(known)
+            done[item] = known
+        else:
+            known.state, known.node, known.fingerprint = "open", row.node, row.fingerprint
+    return done

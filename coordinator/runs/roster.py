@@ -1,0 +1,92 @@
+"""Which node plays which partition of a run. Pure.
+
+A partition keeps its node for the run; a node that left for good frees it for a newcomer. To
+Flower a participant is its partition number plus one: the same in every repetition of the run.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A node as the scheduler sees it."""
+
+    id: str
+    name: str
+    labels: Mapping[str, str]
+    live: bool
+    drained: bool
+    busy_with: str | None
+    """Another run that it takes part in."""
+    lacks: str = ""
+    """What this run needs and the node doesn't have; empty if nothing."""
+
+
+@dataclass(frozen=True)
+class Need:
+    """What a run asks of its nodes."""
+
+    nodes: int
+    min_nodes: int
+    labels: Mapping[str, str]
+    names: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Choice:
+    """Nodes in order of partition, or too few, with an explanation."""
+
+    nodes: tuple[str, ...]
+    explanation: str
+    blocked_by_runs: bool
+    """Whether waiting for other runs would be enough: then the wait is not limited."""
+
+
+def natural(name: str) -> list[tuple[int, int, str]]:
+    """Sort key that puts node-2 before node-10."""
+    parts = re.split(r"(\d+)", name)
+    return [(0, int(part), "") if part.isdigit() else (1, 0, part) for part in parts]
+
+
+def choose(need: Need, candidates: Iterable[Candidate]) -> Choice:
+    """Choose up to `need.nodes` nodes by name, or explain what is missing."""
+    fitting = [c for c in candidates if _fits(need, c)]
+    fitting.sort(key=lambda c: natural(c.name))
+    free = [c for c in fitting if not _obstacle(c)]
+    if len(free) >= need.min_nodes:
+        chosen = tuple(c.id for c in free[: need.nodes])
+        return Choice(chosen, f"{len(chosen)} nodes", False)
+    busy = [c for c in fitting if c.live and c.busy_with and not c.drained and not c.lacks]
+    obstacles = [f"{c.name} {_obstacle(c)}" for c in fitting if _obstacle(c)]
+    ready = ", ".join(c.name for c in free) or "none"
+    wanted = "".join(f", {k}={v}" for k, v in need.labels.items())
+    text = f"needs {need.min_nodes} nodes{wanted}; ready: {ready}"
+    if obstacles:
+        text += "; " + "; ".join(obstacles[:8])
+    return Choice((), text, len(free) + len(busy) >= need.min_nodes)
+
+
+def vacancies(partitions: int, roster: Mapping[int, str], gone: Iterable[str]) -> list[int]:
+    """Partitions that a newcomer may take: never filled, or left for good."""
+    left = set(gone)
+    return [p for p in range(partitions) if p not in roster or roster[p] in left]
+
+
+def _fits(need: Need, candidate: Candidate) -> bool:
+    if need.names and candidate.name not in need.names:
+        return False
+    return all(candidate.labels.get(key) == value for key, value in need.labels.items())
+
+
+def _obstacle(candidate: Candidate) -> str:
+    if not candidate.live:
+        return "is offline"
+    if candidate.drained:
+        return "is drained"
+    if candidate.busy_with:
+        return f"is busy with run {candidate.busy_with}"
+    return candidate.lacks

@@ -1,0 +1,100 @@
+"""What a run was asked to be: an experiment or a Flower app. Kept as JSON in the database."""
+
+from __future__ import annotations
+
+import functools
+import re
+import secrets
+import time
+from dataclasses import dataclass, field
+from typing import Any
+
+from coordinator.fleet.fleet import Member
+from coordinator.runs.roster import Need
+from fedbed import tasks
+from fedbed.errors import ExperimentError
+from fedbed.experiment import Experiment, loads
+from fedbed.link.messages import BlobRef
+
+DEFAULT_APP_START_TIMEOUT_S = 60.0
+
+
+@functools.lru_cache(maxsize=64)
+def experiment_of(text: str) -> Experiment:
+    """Parse an experiment's canonical text; asked often, so parsed once."""
+    return loads(text, "the experiment")
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """Exactly one of `experiment` (canonical YAML) and `bundle` is set.
+
+    seed: the one of the experiment's seeds that this run uses. twin: whether the centralised twin
+    is trained as well.
+    """
+
+    name: str
+    experiment: str = ""
+    seed: int = 0
+    twin: bool = False
+    bundle: BlobRef | None = None
+    serverapp: str = ""
+    clientapp: str = ""
+    run_config: dict[str, Any] = field(default_factory=dict)
+    nodes: int = 2
+    """How many nodes a Flower app gets; an experiment says so itself."""
+
+    @classmethod
+    def of(cls, data: dict[str, Any]) -> RunSpec:
+        """Read a spec as `dataclasses.asdict` gives it."""
+        bundle = data.get("bundle")
+        return cls(**dict(data, bundle=None if bundle is None else BlobRef(**bundle)))
+
+    @property
+    def kind(self) -> str:
+        """experiment or app."""
+        return "app" if self.bundle is not None else "experiment"
+
+    def check(self) -> None:
+        """Raise ExperimentError if this can't be run, whatever the nodes."""
+        if self.kind == "experiment":
+            experiment_of(self.experiment)
+        elif not self.serverapp or not self.clientapp:
+            raise ExperimentError("a Flower app needs both a serverapp and a clientapp")
+        elif self.nodes < 1:
+            raise ExperimentError(f"nodes: {self.nodes} is less than 1")
+
+    def need(self) -> Need:
+        """What the run asks of its nodes."""
+        if self.kind == "app":
+            return Need(self.nodes, self.nodes, {})
+        federation = experiment_of(self.experiment).federation
+        return Need(
+            federation.nodes,
+            federation.needed_nodes,
+            dict(federation.select.labels),
+            tuple(federation.select.names),
+        )
+
+    def start_timeout_s(self) -> float:
+        """How long the run waits for its nodes."""
+        if self.kind == "app":
+            return DEFAULT_APP_START_TIMEOUT_S
+        return experiment_of(self.experiment).federation.start_timeout
+
+    def lacks(self, member: Member) -> str:
+        """Say what the run needs and the node doesn't have; empty if nothing."""
+        if self.kind == "app":
+            if member.apps_allowed:
+                return ""
+            return "doesn't run Flower apps (start it with --allow-apps yes, and flwr installed)"
+        task = experiment_of(self.experiment).task
+        missing = [p for p in tasks.packages(task) if p not in member.profile.packages]
+        return f"has no {' and no '.join(missing)} in its worker's interpreter" if missing else ""
+
+
+def new_run_id(name: str) -> str:
+    """Return an id that sorts by time, names the experiment and is unique."""
+    slug = re.sub(r"[^a-z0-9]+", "-", name.lower()).strip("-")[:48] or "run"
+    stamp = time.strftime("%Y%m%d-%H%M%S", time.localtime())
+    return f"{stamp}-{slug}-{secrets.token_hex(2)}"

@@ -1,0 +1,167 @@
+"""The coordinator as a process: socket, signals, uvicorn."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import fcntl
+import logging
+import os
+import resource
+import signal
+import socket
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import uvicorn
+from uvicorn.protocols.http.auto import AutoHTTPProtocol
+
+from coordinator.api.app import make_app
+from coordinator.centre import Centre
+from coordinator.settings import Settings
+from fedbed.errors import FedbedError, PortInUse, UsageError
+
+BACKLOG = 2048
+KEEP_ALIVE_S = 75
+
+
+def serve(settings: Settings) -> int:
+    """Serve until a signal; returns the exit code.
+
+    Raises PortInUse, UsageError for an address that isn't this machine's, FedbedError for a state
+    folder that can't be used or that another coordinator uses.
+    """
+    logging.basicConfig(
+        level=logging.INFO, format="%(levelname).1s %(name)s: %(message)s", stream=sys.stderr
+    )
+    with _only_one(settings.state_dir), _listen(settings.host, settings.port) as listener:
+        port = listener.getsockname()[1]
+        host = f"[{settings.host}]" if ":" in settings.host else settings.host
+        url = f"http://{host}:{port}"
+        centre = Centre(settings)
+        server = _Server(
+            uvicorn.Config(
+                make_app(centre),
+                http=_watching(centre.fleet.connection_lost),
+                log_level="warning",
+                access_log=False,
+                timeout_keep_alive=KEEP_ALIVE_S,
+                timeout_graceful_shutdown=3,
+                lifespan="on",
+                ws="none",
+            ),
+            url,
+            settings.ready_file,
+            centre,
+        )
+        _allow_many_connections()
+        if settings.stop_with_parent:
+            threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
+        server.run(sockets=[listener])
+        if not server.started:
+            raise FedbedError(
+                f"the coordinator could not start on the state folder '{settings.state_dir}': "
+                "the lines above say why"
+            )
+    return 0
+
+
+def _watching(on_lost: Callable[[tuple[str, int]], None]) -> type[asyncio.Protocol]:
+    """Return uvicorn's HTTP protocol, with a word to us when a connection closes."""
+
+    class Watching(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+        def connection_lost(self, exc: Exception | None) -> None:
+            super().connection_lost(exc)
+            if self.client is not None:
+                on_lost(self.client)
+
+    return Watching
+
+
+class _Server(uvicorn.Server):
+    """Says where it listens once it does."""
+
+    def __init__(
+        self, config: uvicorn.Config, url: str, ready_file: Path | None, centre: Centre
+    ) -> None:
+        super().__init__(config)
+        self._centre = centre
+        self._url = url
+        self._ready_file = ready_file
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """Stop at a signal, once; uvicorn's own way raises it again after the orderly end."""
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
+        yield
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.should_exit:
+            return
+        logging.getLogger("fedbed").info("coordinator at %s (Ctrl-C stops it)", self._url)
+        if self._ready_file is not None:
+            temporary = self._ready_file.with_suffix(".new")
+            temporary.write_text(self._url)
+            temporary.replace(self._ready_file)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._centre.answer_waiters()
+        await super().shutdown(sockets)
+
+
+def _allow_many_connections() -> None:
+    """Raise the limit of open files to what the system grants: each node's poll is a socket."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        listener.bind((host, port))
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise PortInUse(
+                f"port {port} on {host} is in use by another process: "
+                "stop that one, or choose another with --port (0 takes any free one)"
+            ) from error
+        raise UsageError(f"can't listen on {host}:{port}: {error.strerror or error}") from error
+    listener.listen(BACKLOG)
+    return listener
+
+
+@contextlib.contextmanager
+def _only_one(state_dir: Path) -> Iterator[None]:
+    """Lock the state folder: two coordinators on one database would undo each other's work."""
+    try:
+        state_dir.mkdir(parents=True, exist_ok=True)
+        lock = (state_dir / "coordinator.lock").open("a+")
+    except OSError as error:
+        raise FedbedError(
+            f"the state folder '{state_dir}' can't be used ({error.strerror}): "
+            "give another with --state-dir"
+        ) from error
+    with lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise FedbedError(
+                f"another coordinator already uses the state folder '{state_dir}': "
+                "stop it, or give this one its own --state-dir"
+            ) from error
+        yield
+
+
+def _stop_at_end_of_input() -> None:
+    while os.read(0, 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)

@@ -1,0 +1,86 @@
+"""The coordinator's settings."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from fedbed import __version__
+from fedbed.errors import UsageError
+
+DEFAULT_PORT = 8470
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Everything that a coordinator is told at start."""
+
+    host: str = "127.0.0.1"
+    port: int = DEFAULT_PORT
+    state_dir: Path = Path("coordinator-state")
+    ready_file: Path | None = None
+    stop_with_parent: bool = False
+
+
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of `python -m coordinator`."""
+    p = argparse.ArgumentParser(
+        prog="fedbed coordinator",
+        description="Serve the API, the live page and the runs; nodes join it with `fedbed agent`.",
+        epilog="Stop with Ctrl-C. Runs that are under way go on at the next start.",
+    )
+    add = p.add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
+    add(
+        "--port",
+        type=int,
+        default=DEFAULT_PORT,
+        help="port to listen on, 0 for any free one (default: %(default)s)",
+    )
+    add(
+        "--state-dir",
+        type=Path,
+        metavar="DIR",
+        default=Path(os.environ.get("FEDBED_STATE", "coordinator-state")),
+        help="database, blobs and results (default: $FEDBED_STATE or %(default)s)",
+    )
+    add(
+        "--insecure",
+        action="store_true",
+        help="listen on an address that others can reach, though nobody is asked for a password",
+    )
+    add("--ready-file", type=Path, metavar="FILE", help="write the address here once it listens")
+    add("--stop-with-parent", action="store_true", help="stop when standard input is closed")
+    add("--version", action="version", version=f"fedbed {__version__}")
+    return p
+
+
+def parse(argv: list[str]) -> Settings:
+    """Return the settings; UsageError for a port or an address that won't do."""
+    args = parser().parse_args(argv)
+    if not 0 <= args.port <= 65535:
+        raise UsageError(f"--port: {args.port} is not between 0 and 65535")
+    if not _is_loopback(args.host) and not args.insecure:
+        raise UsageError(
+            f"--host: {args.host} can be reached by others, and this coordinator asks nobody for a "
+            "password: keep to 127.0.0.1, or say --insecure if the network is yours alone"
+        )
+    return Settings(
+        host=args.host,
+        port=args.port,
+        state_dir=args.state_dir,
+        ready_file=args.ready_file,
+        stop_with_parent=args.stop_with_parent,
+    )
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""What outlives the coordinator: an SQL database and a folder of blobs."""

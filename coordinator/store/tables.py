@@ -1,0 +1,95 @@
+"""Tables of the coordinator's database. SQLite by default; another database is a URL away."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, Float, Index, Integer, String, Text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+
+class Base(DeclarativeBase):
+    """Common base of all tables."""
+
+
+class Node(Base):
+    """A node that has joined at least once. Key and token are kept as SHA-256 only."""
+
+    __tablename__ = "nodes"
+
+    id: Mapped[str] = mapped_column(String(32), primary_key=True)
+    name: Mapped[str] = mapped_column(String(64), unique=True)
+    key_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    profile: Mapped[dict[str, Any]] = mapped_column(JSON)
+    labels: Mapped[dict[str, Any]] = mapped_column(JSON)
+    compressors: Mapped[list[str]] = mapped_column(JSON)
+    apps_allowed: Mapped[bool]
+    joined_at: Mapped[float] = mapped_column(Float)
+
+
+class Run(Base):
+    """A run, from submission to its end."""
+
+    __tablename__ = "runs"
+
+    id: Mapped[str] = mapped_column(String(96), primary_key=True)
+    number: Mapped[int] = mapped_column(BigInteger)
+    """The run's number inside Flower (63 bit)."""
+    kind: Mapped[str] = mapped_column(String(16))
+    state: Mapped[str] = mapped_column(String(16))
+    spec: Mapped[dict[str, Any]] = mapped_column(JSON)
+    roster: Mapped[dict[str, Any]] = mapped_column(JSON)
+    """Partition (as text) -> node id."""
+    submitted_at: Mapped[float] = mapped_column(Float)
+    started_at: Mapped[float | None] = mapped_column(Float)
+    ended_at: Mapped[float | None] = mapped_column(Float)
+    error_code: Mapped[str] = mapped_column(String(32), default="")
+    error: Mapped[str] = mapped_column(Text, default="")
+    summary: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    """What the run had to show when it ended."""
+    starts: Mapped[int] = mapped_column(Integer, default=0)
+    """How often the run's process was started; more than one means that it was resumed."""
+
+
+class Work(Base):
+    """One work item; `state` is open, done, failed or cancelled."""
+
+    __tablename__ = "work"
+    __table_args__ = (Index("work_of_run", "run", "state"),)
+
+    id: Mapped[str] = mapped_column(String(160), primary_key=True)
+    run: Mapped[str] = mapped_column(String(96))
+    node: Mapped[str] = mapped_column(String(32))
+    state: Mapped[str] = mapped_column(String(16))
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    """What was asked, hashed: a result is reused after a restart only for the same question."""
+    tries: Mapped[int] = mapped_column(Integer, default=0)
+    file: Mapped[str] = mapped_column(String(255), default="")
+    sha256: Mapped[str] = mapped_column(String(64), default="")
+    bytes_up: Mapped[int] = mapped_column(BigInteger, default=0)
+    timeline: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
+    reason: Mapped[str] = mapped_column(Text, default="")
+
+
+class Round(Base):
+    """One closed round of a run."""
+
+    __tablename__ = "rounds"
+
+    run: Mapped[str] = mapped_column(String(96), primary_key=True)
+    number: Mapped[int] = mapped_column(Integer, primary_key=True)
+    summary: Mapped[dict[str, Any]] = mapped_column(JSON)
+
+
+class Event(Base):
+    """What happened, for people: one sentence per row."""
+
+    __tablename__ = "events"
+    __table_args__ = (Index("events_of_run", "run"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    at: Mapped[float] = mapped_column(Float)
+    run: Mapped[str] = mapped_column(String(96), default="")
+    node: Mapped[str] = mapped_column(String(32), default="")
+    text: Mapped[str] = mapped_column(Text)
