@@ -1,0 +1,207 @@
+"""What `fedbed --help` and `fedbed COMMAND --help` show, and which module runs each command.
+
+Parsers only: they must be cheap, and work on Python 3.8 without extras. The commands' own modules
+need Python 3.11 and the coordinator's packages, and are imported when they run.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Callable
+
+from fedbed.errors import RequirementMissing
+
+if TYPE_CHECKING:
+    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
+
+DEFAULT_URL = "http://127.0.0.1:8470"
+
+
+def register_demo(subparsers: Subparsers) -> None:
+    """Add `fedbed demo`."""
+    parser = subparsers.add_parser(
+        "demo",
+        help="see it work: a coordinator, four nodes and a first run on this machine",
+        description="Start a coordinator and some nodes on this machine, train a small model on "
+        "them and once centrally, compare the two, and stop everything again.",
+        epilog="examples:\n  fedbed demo\n  fedbed demo --nodes 8 --rounds 3",
+    )
+    parser.add_argument("--nodes", type=_count, default=4, help="number of nodes (default: 4)")
+    parser.add_argument("--rounds", type=_count, help="number of rounds (default: the file's, 10)")
+    _add_output(parser)
+    parser.set_defaults(func=_later("fedbed.cli.demo", "demo"))
+
+
+def register_run(subparsers: Subparsers) -> None:
+    """Add `fedbed run`."""
+    parser = subparsers.add_parser(
+        "run",
+        help="run an experiment file or a Flower app, here or on a coordinator's nodes",
+        description="Run an experiment file, or a folder with a Flower app, and fetch the results."
+        " Without a coordinator, one is started here with as many nodes as the run asks for.",
+        epilog="examples:\n"
+        "  fedbed run experiments/quick.yaml\n"
+        "  fedbed run exp.yaml --set federation.rounds=5 --set optimizer.lr=0.1\n"
+        "  fedbed run my-flower-app --nodes 3 --run-config 'num-server-rounds=5 lr=0.1'\n"
+        "  fedbed run exp.yaml --coordinator http://pc:8470",
+    )
+    parser.add_argument(
+        "target", metavar="EXPERIMENT|APP_FOLDER", type=Path, help="an experiment file, or an app"
+    )
+    _add_experiment_options(parser)
+    parser.add_argument(
+        "--run-config",
+        action="append",
+        default=[],
+        metavar="'KEY=VALUE ...'",
+        help="overrides [tool.flwr.app.config] of a Flower app, as `flwr run` takes it",
+    )
+    parser.add_argument(
+        "--seed", type=_seed, metavar="S", help="default: the first of the experiment's seeds"
+    )
+    parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument("--no-twin", action="store_true", help="train no centralised twin")
+    parser.set_defaults(func=_later("fedbed.cli.run", "run"))
+
+
+def register_compare(subparsers: Subparsers) -> None:
+    """Add `fedbed compare`."""
+    parser = subparsers.add_parser(
+        "compare",
+        help="federated against centralised, for every seed of an experiment",
+        description="Run an experiment once with each of its seeds, each with its centralised "
+        "twin, and report mean and spread of both accuracies and of the gap between them.",
+        epilog="examples:\n"
+        "  fedbed compare exp.yaml\n"
+        "  fedbed compare exp.yaml --set 'seeds=[1, 2, 3]'",
+    )
+    parser.add_argument(
+        "experiments", metavar="EXPERIMENT", type=Path, nargs="+", help="experiment files"
+    )
+    _add_experiment_options(parser)
+    parser.add_argument("--json", action="store_true", help="print the comparison as JSON")
+    parser.set_defaults(func=_later("fedbed.cli.compare", "compare"))
+
+
+def register_nodes(subparsers: Subparsers) -> None:
+    """Add `fedbed nodes`."""
+    parser = subparsers.add_parser(
+        "nodes",
+        help="list a coordinator's nodes; drain, resume or remove one",
+        description="List the nodes of a coordinator, or change what one may do.",
+        epilog="actions:\n"
+        "  list           all nodes with their state (default)\n"
+        "  drain NAME     give the node no new work; what it has, it finishes\n"
+        "  resume NAME    give it work again\n"
+        "  remove NAME    strike it off the books: its credential is void, its name is free",
+    )
+    actions = ["list", "drain", "resume", "remove"]
+    parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="the node's name")
+    _add_coordinator(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(func=_later("fedbed.cli.nodes", "nodes"))
+
+
+def register_runs(subparsers: Subparsers) -> None:
+    """Add `fedbed runs`."""
+    parser = subparsers.add_parser(
+        "runs",
+        help="list a coordinator's runs; show, watch, stop or fetch one",
+        description="List the runs of a coordinator, or do something with one.",
+        epilog="actions:\n"
+        "  list        the newest runs (default)\n"
+        "  show ID     one run with its rounds, and what it waits for\n"
+        "  watch ID    follow it live; Ctrl-C stops the watching, not the run\n"
+        "  stop ID     stop it for good; what its rounds have produced stays\n"
+        "  fetch ID    download its result files\n"
+        "ID may be `latest`.",
+    )
+    actions = ["list", "show", "watch", "stop", "fetch"]
+    parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION")
+    parser.add_argument("id", nargs="?", metavar="ID", help="the run's id, or `latest`")
+    _add_coordinator(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_output(parser)
+    parser.set_defaults(func=_later("fedbed.cli.runs", "runs"))
+
+
+def _add_experiment_options(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--coordinator",
+        metavar="URL",
+        default=os.environ.get("FEDBED_COORDINATOR") or None,
+        help="run there (default: $FEDBED_COORDINATOR, else on nodes started here)",
+    )
+    parser.add_argument(
+        "--nodes", type=_count, metavar="N", help="number of nodes (default: the experiment's)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="assignments",
+        help="change a key of the experiment, as in federation.rounds=5 (may be repeated)",
+    )
+    _add_output(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--output",
+        type=Path,
+        default=Path("runs"),
+        metavar="DIR",
+        help="where results go, a folder for each run (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--plain", action="store_true", help="print progress as lines, as when piped into a file"
+    )
+
+
+def _add_coordinator(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--coordinator",
+        metavar="URL",
+        default=os.environ.get("FEDBED_COORDINATOR") or DEFAULT_URL,
+        help="default: $FEDBED_COORDINATOR or %(default)s",
+    )
+
+
+def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
+    """Return a function that imports the command's module, and complains in a line if it can't."""
+
+    def call(args: argparse.Namespace) -> int:
+        if sys.version_info < (3, 11):
+            raise RequirementMissing(
+                f"`fedbed {args.command}` needs Python 3.11 or newer, and this is "
+                f"{sys.version.split()[0]}: install fedbed[coordinator] under a newer one"
+            )
+        try:
+            command = importlib.import_module(module)
+        except ModuleNotFoundError as error:
+            raise RequirementMissing(
+                f"`fedbed {args.command}` needs the package {error.name}: "
+                "pip install 'fedbed[coordinator]'"
+            ) from error
+        code: int = getattr(command, function)(args)
+        return code
+
+    return call
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"given '{text}', allowed: a whole number from 1")
+    return int(text)
+
+
+def _seed(text: str) -> int:
+    if not text.isdecimal() or int(text) >= 2**32:
+        raise argparse.ArgumentTypeError(f"given '{text}', allowed: 0 to {2**32 - 1}")
+    return int(text)

@@ -1,0 +1,175 @@
+"""`fedbed data list | fetch | check`: the data sets, their download and their health.
+
+Imports of `fedbed.data` happen inside the commands: they need numpy and PyYAML, which the agent's
+base install lacks and `fedbed --help` has no use for.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from typing import TYPE_CHECKING, Any, Callable, Dict, List
+
+from fedbed.errors import DataError, RequirementMissing
+
+if TYPE_CHECKING:
+    from fedbed.data import Card, FileStatus
+
+
+def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Add `data` and its three commands; each sets `func(args) -> exit code`."""
+    data = subparsers.add_parser("data", help="list, fetch and check data sets")
+    commands = data.add_subparsers(dest="data_command", metavar="COMMAND", required=True)
+
+    listing = commands.add_parser("list", help="show all data sets and whether they are here")
+    listing.add_argument("--json", action="store_true", help="print JSON")
+    listing.set_defaults(func=_list)
+
+    fetching = commands.add_parser("fetch", help="download a data set, with checksums")
+    fetching.add_argument("name", help="data set, as `fedbed data list` names it")
+    fetching.add_argument(
+        "--timeout-s",
+        type=_seconds,
+        default=20.0,
+        metavar="SECONDS",
+        help="give a mirror up after so long without a byte (default: 20)",
+    )
+    fetching.set_defaults(func=_fetch)
+
+    checking = commands.add_parser("check", help="compare data sets with their checksums")
+    checking.add_argument("name", nargs="?", help="data set (default: all)")
+    checking.add_argument("--json", action="store_true", help="print JSON")
+    checking.set_defaults(func=_check)
+
+
+def _list(args: argparse.Namespace) -> int:
+    data = _data()
+    rows = []
+    for name in data.card_names():
+        card = data.load_card(name)
+        rows.append(
+            {
+                "name": card.name,
+                "title": card.title,
+                "licence": card.licence,
+                "bytes": card.size,
+                "where": str(data.data_dir() / name) if card.files else None,
+                "status": _summary(data.status(card)) if card.files else "generated",
+            }
+        )
+    if args.json:
+        print(json.dumps(rows, indent=2))
+        return 0
+    for row in rows:
+        size = f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else "no download"
+        print(f"{row['name']}: {row['title']}")
+        print(f"  status   {row['status']}")
+        print(f"  size     {size}")
+        print(f"  where    {row['where'] or 'drawn when needed, kept in the cache'}")
+        print(f"  licence  {row['licence']}")
+    return 0
+
+
+def _fetch(args: argparse.Namespace) -> int:
+    data = _data()
+    card = data.load_card(args.name)
+    if not card.files:
+        print(f"{card.name} is drawn when needed: nothing to fetch")
+        return 0
+    fetched = data.fetch(card, _Progress(sys.stdout.isatty()), args.timeout_s)
+    where = data.data_dir() / card.name
+    print(f"{card.name}: {len(fetched)} files fetched, all {len(card.files)} intact in {where}")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
+    data = _data()
+    cards: List[Card] = [
+        data.load_card(name) for name in ([args.name] if args.name else data.card_names())
+    ]
+    found: Dict[str, List[FileStatus]] = {card.name: data.verify(card) for card in cards}
+    intact = all(one.state == "present" for states in found.values() for one in states)
+    if args.json:
+        report = {
+            name: [
+                {
+                    "file": s.name,
+                    "state": s.state,
+                    "path": s.path and str(s.path),
+                    "problem": s.problem,
+                }
+                for s in states
+            ]
+            for name, states in found.items()
+        }
+        print(json.dumps({"ok": intact, "data_sets": report}, indent=2))
+        return 0 if intact else DataError.exit_code
+    for card in cards:
+        states = found[card.name]
+        for state in states:
+            print(f"{card.name}/{state.name}: {state.problem or 'OK'}")
+        if card.files and any(state.problem for state in states):
+            print(f"to mend it, run: fedbed data fetch {card.name}")
+    return 0 if intact else DataError.exit_code
+
+
+class _Progress:
+    """Shows a download: one line rewritten in place on a terminal, else a line per finished file.
+
+    `clock` gives seconds that never run backwards (boards have no reliable wall clock).
+    """
+
+    def __init__(self, tty: bool, clock: Callable[[], float] = time.monotonic) -> None:
+        self._tty = tty
+        self._clock = clock
+        self._file = ""
+        self._began = 0.0
+        self._before = 0  # what had arrived at the first report: not part of the measured speed
+        self._shown = 0.0
+
+    def __call__(self, done: int, total: int, name: str) -> None:
+        now = self._clock()
+        if name != self._file or done < self._before:
+            self._file, self._began, self._before, self._shown = name, now, done, 0.0
+        if not self._tty:
+            if done == total:
+                print(f"{name}: {_size(total)} received", flush=True)
+            return
+        if done < total and now - self._shown < 0.1:
+            return
+        self._shown = now
+        speed = (done - self._before) / (now - self._began) if now > self._began else 0.0
+        left = f", {(total - done) / speed:.0f} s left" if speed > 0 and done < total else ""
+        text = f"{name}: {_size(done)} of {_size(total)}{left}"
+        print(f"\r{text:<78}", end="\n" if done == total else "", flush=True)
+
+
+def _summary(states: List[FileStatus]) -> str:
+    for bad in ("corrupt", "missing"):
+        count = sum(state.state == bad for state in states)
+        if count:
+            return f"{bad} ({count} of {len(states)} files)"
+    return "present"
+
+
+def _size(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 100_000 else f"{count / 1e3:.1f} kB"
+
+
+def _seconds(text: str) -> float:
+    value = float(text)
+    if not 0 < value < float("inf"):
+        raise ValueError(text)
+    return value
+
+
+def _data() -> Any:
+    try:
+        import fedbed.data
+    except ModuleNotFoundError as error:
+        raise RequirementMissing(
+            f"data sets need the package {error.name}: pip install 'fedbed[train]'"
+        ) from error
+    return fedbed.data

@@ -1,0 +1,75 @@
+"""`fedbed nodes`: a coordinator's nodes, seen and steered."""
+
+from __future__ import annotations
+
+import argparse
+import json
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from fedbed.cli import readings
+from fedbed.cli.readings import Row
+from fedbed.cli.screen import STATES
+from fedbed.client import Client
+from fedbed.errors import UsageError
+from fedbed.units import format_bytes, format_duration
+
+
+def nodes(args: argparse.Namespace) -> int:
+    """List the nodes, or drain, resume or remove one."""
+    if args.action != "list" and not args.name:
+        raise UsageError(f"nodes {args.action}: which node? fedbed nodes {args.action} NAME")
+    if args.action == "list" and args.name:
+        raise UsageError(f"nodes list: '{args.name}' is one argument too many")
+    with Client(args.coordinator) as client:
+        if args.action == "list":
+            _list(client, args.json)
+            return 0
+        if args.action == "remove":
+            client.remove(args.name)
+        else:
+            client.drain(args.name, args.action == "drain")
+    if args.json:
+        print(json.dumps({"node": args.name, "action": args.action}))
+    else:
+        done = {
+            "drain": "gets no new work; what it has, it finishes",
+            "resume": "takes work again",
+            "remove": "was removed; its name is free",
+        }
+        print(f"{args.name} {done[args.action]}")
+    return 0
+
+
+def _list(client: Client, as_json: bool) -> None:
+    found = client.nodes()
+    if as_json:
+        print(json.dumps(found, indent=2))
+        return
+    if not found:
+        print(f"no node has joined {client.url} yet: fedbed agent --coordinator {client.url}")
+        return
+    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
+    for title in ("node", "state", "seen", "machine", "agent", "run"):
+        table.add_column(title, no_wrap=title in ("node", "state", "seen"))
+    for node in found:
+        table.add_row(*_row(node))
+    Console(highlight=False).print(table)
+
+
+def _row(node: Row) -> list[Text]:
+    profile, agent = readings.mapping(node.get("profile")), readings.mapping(node.get("agent"))
+    seen = readings.number(node.get("seen_s_ago"))
+    state = str(node.get("state"))
+    memory = int(readings.number(profile.get("memory_bytes")) or 0)
+    machine = f"{profile.get('machine')}, {profile.get('cpus')} cores, {format_bytes(memory)}"
+    return [
+        Text(str(node.get("name"))),
+        Text(state, STATES.get(state, "")),
+        Text("-" if seen is None else f"{format_duration(float(round(seen)))} ago"),
+        Text(machine),
+        Text(format_bytes(int(readings.number(agent.get("rss_bytes")) or 0))),
+        Text(str(node.get("run") or "-")),
+    ]

@@ -1,0 +1,137 @@
+"""Where commands run things: a coordinator that is named, or a testbed for the occasion.
+
+And how a submitted run is seen through: followed, stopped by Ctrl-C, fetched.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any, TextIO
+
+from fedbed.cli import results
+from fedbed.cli.follow import error_of, follow
+from fedbed.cli.progress import display
+from fedbed.cli.targets import Target
+from fedbed.client import Client
+from fedbed.errors import FedbedError, Interrupted
+from fedbed.testbed import LocalTestbed
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A run that has ended, and the folder with its files."""
+
+    run: dict[str, Any]
+    folder: Path
+    result: dict[str, Any]
+
+
+class Session:
+    """A coordinator to submit to; `stream` gets the progress."""
+
+    def __init__(
+        self,
+        client: Client,
+        testbed: LocalTestbed | None,
+        output: Path,
+        plain: bool,
+        stream: TextIO,
+    ) -> None:
+        self.client = client
+        self._testbed = testbed
+        self._output = output
+        self._plain = plain
+        self._stream = stream
+
+    def say(self, text: str) -> None:
+        """Print a line about what happens."""
+        self._stream.write(text + "\n")
+        self._stream.flush()
+
+    def run(self, target: Target) -> Outcome:
+        """Submit a run, follow it, fetch its files, whatever becomes of it.
+
+        Raises the run's own error if it failed, and Interrupted after Ctrl-C, which stops the run.
+        """
+        run_id = target.submit(self.client)
+        try:
+            with display(self._plain, self._stream) as shown:
+                run = follow(self.client, run_id, shown, self._alive)
+        except KeyboardInterrupt:
+            self._interrupted(run_id)
+        error = error_of(run)
+        try:
+            folder = results.fetch(self.client, run_id, self._output)
+        except FedbedError:
+            if error is not None:
+                raise error from None
+            raise
+        if error is not None:
+            self.say(f"what there is of it lies in {folder}")
+            raise error
+        return Outcome(run, folder, results.read(folder))
+
+    def _interrupted(self, run_id: str) -> None:
+        self.say("stopping the run and fetching what there is (Ctrl-C again: at once)")
+        try:
+            self.client.stop(run_id)
+            folder = results.fetch(self.client, run_id, self._output)
+        except FedbedError as error:
+            raise Interrupted(
+                f"interrupted; of run {run_id} nothing was fetched: {error}"
+            ) from None
+        except KeyboardInterrupt:
+            raise Interrupted(f"interrupted; nothing of run {run_id} was fetched") from None
+        raise Interrupted(f"run {run_id} was stopped by Ctrl-C; what there is lies in {folder}")
+
+    def _alive(self) -> None:
+        if self._testbed is not None:
+            self._testbed.check(self._testbed.processes[:1])
+
+
+@contextmanager
+def session(
+    url: str | None, nodes: int, output: Path, plain: bool = False, stream: TextIO | None = None
+) -> Iterator[Session]:
+    """Use the coordinator at `url`, or start one here with `nodes` nodes and stop it at the end."""
+    stream = stream or sys.stdout
+    with _signals_as_interrupt():
+        if url is not None:
+            with Client(url) as client:
+                client.health()
+                yield Session(client, None, output, plain, stream)
+            return
+        stream.write(f"starting a coordinator and {count(nodes, 'node')} on this machine\n")
+        stream.flush()
+        with LocalTestbed(nodes) as testbed, Client(testbed.url) as client:
+            stream.write(f"ready: live page at {testbed.url}\n")
+            stream.flush()
+            yield Session(client, testbed, output, plain, stream)
+
+
+def count(number: int, thing: str) -> str:
+    """Return '1 node', '4 nodes'."""
+    return f"{number} {thing}" + ("" if number == 1 else "s")
+
+
+@contextmanager
+def _signals_as_interrupt() -> Iterator[None]:
+    """Let `kill` and a closed terminal end a command as Ctrl-C does: run stopped, all cleaned."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = {
+        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
+    }
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

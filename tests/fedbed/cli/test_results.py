@@ -1,0 +1,62 @@
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+
+from rich.console import Console
+
+from fedbed.cli import results
+
+RESULT = {
+    "metric": "accuracy",
+    "final": {"federated": 0.9712, "centralised": 0.978},
+    "gap": 0.0068,
+    "rounds": 10,
+    "task": "mnist_mlp",
+    "dataset": "mnist",
+    "wall_s": 12.0,
+    "bytes_up": 4_100_000,
+    "bytes_down": 4_400_000,
+    "overhead_s": {"median": 0.04},
+    "verdict": {"status": "tainted", "reasons": ["throttled"]},
+}
+
+
+def test_latest_follows_and_is_replaced_in_one_step(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        assert results.point_latest(tmp_path, name)
+        assert (tmp_path / "latest").readlink() == Path(name)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["a", "b", "latest"]
+
+
+def test_a_folder_of_that_name_is_left_alone(tmp_path: Path) -> None:
+    (tmp_path / "latest").mkdir()
+    assert not results.point_latest(tmp_path, "a")
+    assert (tmp_path / "latest").is_dir()
+
+
+def test_the_end_of_a_run(tmp_path: Path) -> None:
+    folder = tmp_path / ("a-long-folder-" * 10)
+    folder.mkdir()
+    (folder / "report.html").touch()
+    (folder / "result.json").write_text(json.dumps(RESULT))
+    results.point_latest(tmp_path, folder.name)
+    out = io.StringIO()
+    results.show(results.read(folder), folder, Console(file=out, width=80))
+    text = out.getvalue()
+    for wanted in ("97.12 %", "97.80 %", "+0.68 points", "tainted: throttled", "10 rounds"):
+        assert wanted in text
+    assert f"report   {folder / 'report.html'}\n" in text
+    assert f"files    {folder}/ (also {tmp_path / 'latest'})\n" in text
+
+
+def test_a_result_that_is_missing_or_broken_is_no_error(tmp_path: Path) -> None:
+    assert results.read(tmp_path) == {}
+    (tmp_path / "result.json").write_text("[1,")
+    assert results.read(tmp_path) == {}
+    out = io.StringIO()
+    results.show({}, tmp_path, Console(file=out))
+    results.show({"final": None, "rounds": [1, 2]}, tmp_path, Console(file=out))
+    assert "2 rounds" in out.getvalue()
