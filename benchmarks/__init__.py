@@ -1,0 +1,1 @@
+"""What is measured, on real processes; `python -m benchmarks` runs it all."""
