@@ -210,6 +210,7 @@ class FleetService:
         current = self.fleet.current(member)
         if current is None:
             return
+        member = current
         live = member.contact.is_live(self._now())
         if live == member.live:
             return

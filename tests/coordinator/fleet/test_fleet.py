@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import pytest
+
+from coordinator.fleet.fleet import Fleet
+from fedbed.errors import NameTaken, NotFound, Refused
+from fedbed.link.messages import JoinRequest
+
+KEY = "0a" * 32
+OTHER = "0b" * 32
+
+
+def test_the_same_key_is_the_same_node_with_a_new_token() -> None:
+    fleet = Fleet()
+    first, token = fleet.join(JoinRequest("pi-1", KEY), 0.0)
+    first.drained = first.live = True
+    again, newer = fleet.join(JoinRequest("pi-one", KEY), 1.0)
+    assert again.id == first.id
+    assert len(fleet) == 1
+    assert again.contact is first.contact
+    assert (again.drained, again.live) == (True, True)
+    assert fleet.by_token(newer) is again
+    with pytest.raises(Refused):
+        fleet.by_token(token)
+    assert fleet.by_name("pi-1") is None
+    assert fleet.is_current(again)
+    assert not fleet.is_current(first)
+    assert fleet.current(first) is again
+
+
+def test_a_name_belongs_to_one_key() -> None:
+    fleet = Fleet()
+    fleet.join(JoinRequest("pi-1", KEY), 0.0)
+    with pytest.raises(NameTaken, match="pi-1"):
+        fleet.join(JoinRequest("pi-1", OTHER), 0.0)
+    assert len(fleet) == 1
+
+
+def test_a_forgotten_node_has_no_credential_and_frees_its_name() -> None:
+    fleet = Fleet()
+    member, token = fleet.join(JoinRequest("pi-1", KEY), 0.0)
+    fleet.forget(member.id)
+    with pytest.raises(Refused):
+        fleet.by_token(token)
+    with pytest.raises(NotFound):
+        fleet.get(member.id)
+    assert fleet.current(member) is None
+    fleet.join(JoinRequest("pi-1", OTHER), 0.0)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        JoinRequest("", KEY),
+        JoinRequest("a/b", KEY),
+        JoinRequest("-x", KEY),
+        JoinRequest("a\n", KEY),
+        JoinRequest("x" * 64, KEY),
+        JoinRequest("pi", "0A" * 32),
+        JoinRequest("pi", KEY + "00"),
+        JoinRequest("pi", ""),
+        JoinRequest("pi", KEY, compressors=[]),
+    ],
+)
+def test_malformed_requests_are_refused(request_: JoinRequest) -> None:
+    fleet = Fleet()
+    with pytest.raises(Refused):
+        fleet.join(request_, 0.0)
+    assert len(fleet) == 0
+
+
+def test_restored_nodes_keep_their_token_and_are_offline() -> None:
+    before = Fleet()
+    member, token = before.join(JoinRequest("pi-1", KEY), 0.0)
+    after = Fleet()
+    after.restore(before)
+    assert after.by_token(token) is member
+    assert after.find("pi-1") is after.find(member.id) is member
+
+
+def test_not_found_names_who_there_is() -> None:
+    fleet = Fleet()
+    fleet.join(JoinRequest("pi-1", KEY), 0.0)
+    with pytest.raises(NotFound, match="pi-1"):
+        fleet.find("pi-2")

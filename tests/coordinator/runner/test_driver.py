@@ -1,0 +1,128 @@
+"""The driver against flwr's own loop: same strategy, same clients, same Result."""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+import pytest
+from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+from flwr.serverapp.strategy import FedAdam, FedAvg, Result, Strategy
+
+from coordinator.runner.channel import Channel, RunStopped
+from coordinator.runner.checkpoint import Checkpoints
+from coordinator.runner.driver import Driver
+from coordinator.runner.grid import EdgeGrid
+from fedbed import flower
+from fedbed.errors import RunFailed
+from tests.coordinator.runner.models import LocalGrid, bits, model
+
+ROUNDS = 4
+
+
+class Recorder(Channel):
+    """A channel whose pipe is a list."""
+
+    def __init__(self, stop_after: int = 0) -> None:
+        self.said: list[dict[str, Any]] = []
+        self._stop_after = stop_after
+
+    def tell(self, op: str, **fields: Any) -> None:
+        self.said.append(dict(fields, op=op))
+
+    def check_stopped(self) -> None:
+        done = sum(m.get("kind") == "round" for m in self.said)
+        if self._stop_after and done >= self._stop_after:
+            raise RunStopped("stop")
+
+
+def evaluate(number: int, arrays: ArrayRecord) -> MetricRecord:
+    total = float(sum(v.sum() for v in flower.ndarrays_of(arrays).values()))
+    return MetricRecord({"accuracy": total, "round": number})
+
+
+def drive(
+    strategy: Strategy, folder: Path, channel: Recorder, resume: bool = False
+) -> tuple[Result, Driver]:
+    grid = LocalGrid()
+    driver = Driver(cast(EdgeGrid, grid), channel, Checkpoints(folder))
+    if resume:
+        driver.resumed = Checkpoints(folder).latest()
+        assert driver.resumed is not None
+    result = driver.start(
+        strategy,
+        grid,
+        flower.array_of(model()),
+        num_rounds=ROUNDS,
+        train_config=ConfigRecord({"lr": 0.1}),
+        evaluate_fn=evaluate,
+    )
+    return result, driver
+
+
+def seed() -> None:
+    random.seed(3)
+    np.random.seed(3)
+
+
+def assert_same(one: Result, other: Result) -> None:
+    assert bits(one.arrays) == bits(other.arrays)
+    for part in ("train_metrics_clientapp", "evaluate_metrics_clientapp",
+                 "evaluate_metrics_serverapp"):  # fmt: skip
+        mine, theirs = getattr(one, part), getattr(other, part)
+        assert {n: dict(m) for n, m in mine.items()} == {n: dict(m) for n, m in theirs.items()}
+        assert mine
+
+
+@pytest.mark.parametrize("fraction", [1.0, 0.5])
+def test_same_result_as_flwr(tmp_path: Path, fraction: float) -> None:
+    seed()
+    expected = FedAvg(fraction_train=fraction, fraction_evaluate=fraction).start(
+        LocalGrid(),
+        flower.array_of(model()),
+        num_rounds=ROUNDS,
+        train_config=ConfigRecord({"lr": 0.1}),
+        evaluate_fn=evaluate,
+    )
+    seed()
+    strategy = FedAvg(fraction_train=fraction, fraction_evaluate=fraction)
+    result, driver = drive(strategy, tmp_path, Recorder())
+    assert_same(result, expected)
+    assert [entry["round"] for entry in driver.history] == [1, 2, 3, 4]
+    assert driver.initial == dict(evaluate(0, flower.array_of(model())))
+
+
+def test_a_resumed_run_has_the_same_result(tmp_path: Path) -> None:
+    def strategy() -> Strategy:
+        return FedAdam(fraction_train=0.5, min_available_nodes=2, eta=0.1)
+
+    seed()
+    straight, _ = drive(strategy(), tmp_path / "straight", Recorder())
+    seed()
+    with pytest.raises(RunStopped):
+        drive(strategy(), tmp_path / "broken", Recorder(stop_after=2))
+    random.seed(99)
+    channel = Recorder()
+    resumed, driver = drive(strategy(), tmp_path / "broken", channel, resume=True)
+    assert_same(resumed, straight)
+    assert [entry["round"] for entry in driver.history] == [1, 2, 3, 4]
+    assert [m["data"]["round"] for m in channel.said if m.get("kind") == "round"] == [3, 4]
+    assert "initial" not in channel.said[0]
+
+
+def test_watchers_hear_of_each_round(tmp_path: Path) -> None:
+    channel = Recorder()
+    drive(FedAvg(), tmp_path, channel)
+    kinds = [m["kind"] for m in channel.said]
+    assert kinds == ["phase", "round"] * ROUNDS
+    assert channel.said[1]["data"]["accuracy"] == pytest.approx(
+        channel.said[1]["data"]["metrics"]["accuracy"]
+    )
+
+
+def test_a_foreign_grid_is_refused(tmp_path: Path) -> None:
+    driver = Driver(cast(EdgeGrid, LocalGrid()), Recorder(), Checkpoints(tmp_path))
+    with pytest.raises(RunFailed, match="another Grid"):
+        driver.start(FedAvg(), LocalGrid(), flower.array_of(model()))

@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+from coordinator.runs.roster import Candidate, Need, choose, natural, vacancies
+
+
+def node(name: str, **facts: Any) -> Candidate:
+    known: dict[str, Any] = {
+        "id": f"id-{name}",
+        "labels": {},
+        "live": True,
+        "drained": False,
+        "busy_with": None,
+    }
+    known.update(facts)
+    return Candidate(name=name, **known)
+
+
+def test_partitions_go_in_natural_order() -> None:
+    names = ["pi-10", "pi-2", "pi-1", "jetson"]
+    assert sorted(names, key=natural) == ["jetson", "pi-1", "pi-2", "pi-10"]
+    assert choose(Need(3, 3, {}), [node(n) for n in names]).nodes == (
+        "id-jetson",
+        "id-pi-1",
+        "id-pi-2",
+    )
+
+
+def test_fewer_than_wanted_will_do_down_to_the_minimum() -> None:
+    two = [node("a"), node("b")]
+    assert choose(Need(4, 2, {}), two).nodes == ("id-a", "id-b")
+    choice = choose(Need(4, 3, {}), two)
+    assert choice.nodes == ()
+    assert "needs 3 nodes; ready: a, b" in choice.explanation
+    assert not choice.blocked_by_runs
+
+
+def test_labels_and_names_select() -> None:
+    nodes = [node("a", labels={"kind": "pi"}), node("b", labels={"kind": "nano"}), node("c")]
+    assert choose(Need(1, 1, {"kind": "nano"}), nodes).nodes == ("id-b",)
+    assert choose(Need(1, 1, {}, ("c",)), nodes).nodes == ("id-c",)
+    assert "kind=nano" in choose(Need(2, 2, {"kind": "nano"}), nodes).explanation
+
+
+def test_obstacles_are_named() -> None:
+    nodes = [
+        node("a", live=False),
+        node("b", drained=True),
+        node("c", busy_with="run-1"),
+        node("d", lacks="has no torch"),
+    ]
+    text = choose(Need(1, 1, {}), nodes).explanation
+    for words in ("a is offline", "b is drained", "c is busy with run run-1", "d has no torch"):
+        assert words in text
+
+
+def test_blocked_by_runs_only_if_their_end_would_be_enough() -> None:
+    busy = node("a", busy_with="run-1")
+    assert choose(Need(2, 2, {}), [busy, node("b")]).blocked_by_runs
+    assert not choose(Need(3, 3, {}), [busy, node("b")]).blocked_by_runs
+    away = node("c", busy_with="run-1", live=False)
+    assert not choose(Need(2, 2, {}), [away, node("b")]).blocked_by_runs
+    lacking = node("c", busy_with="run-1", lacks="has no torch")
+    assert not choose(Need(2, 2, {}), [lacking, node("b")]).blocked_by_runs
+
+
+def test_vacancies_are_the_never_filled_and_the_left() -> None:
+    assert vacancies(4, {0: "a", 1: "b", 3: "d"}, ["b", "x"]) == [1, 2]

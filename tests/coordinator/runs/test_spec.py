@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+
+import pytest
+
+from coordinator.fleet.fleet import Fleet, Member
+from coordinator.runs.spec import RunSpec, new_run_id
+from fedbed.errors import ExperimentError
+from fedbed.link.messages import BlobRef, JoinRequest, NodeProfile
+
+EXPERIMENT = """
+name: two
+task: mlp
+federation: {nodes: 4, min_nodes: 2, rounds: 1}
+"""
+
+
+def member(packages: dict[str, str], apps: bool = False) -> Member:
+    profile = NodeProfile(packages=packages)
+    return Fleet().join(JoinRequest("pi", "0a" * 32, profile, apps_allowed=apps), 0.0)[0]
+
+
+def app(**fields: object) -> RunSpec:
+    data: dict[str, object] = {
+        "name": "app",
+        "bundle": {"sha256": "ab" * 32, "size": 3},
+        "serverapp": "a:b",
+        "clientapp": "a:c",
+    }
+    return RunSpec.of({**data, **fields})
+
+
+def test_a_spec_survives_json() -> None:
+    spec = app(run_config={"lr": 0.1})
+    assert RunSpec.of(json.loads(json.dumps(asdict(spec)))) == spec
+    assert spec.bundle == BlobRef("ab" * 32, 3)
+    plain = RunSpec("x", EXPERIMENT, seed=4, twin=True)
+    assert RunSpec.of(json.loads(json.dumps(asdict(plain)))) == plain
+
+
+def test_kinds() -> None:
+    assert app().kind == "app"
+    assert RunSpec("x", EXPERIMENT).kind == "experiment"
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        RunSpec("x", "task: nonsense"),
+        RunSpec("x", ""),
+        app(serverapp=""),
+        app(clientapp=""),
+        app(nodes=0),
+    ],
+)
+def test_what_cannot_be_run_is_refused(spec: RunSpec) -> None:
+    with pytest.raises(ExperimentError):
+        spec.check()
+
+
+def test_what_a_run_needs() -> None:
+    need = app(nodes=3).need()
+    assert (need.nodes, need.min_nodes) == (3, 3)
+
+
+def test_what_a_node_lacks() -> None:
+    assert "--allow-apps" in app().lacks(member({"flwr": "1.41"}))
+    assert app().lacks(member({"flwr": "1.41"}, apps=True)) == ""
+
+
+def test_ids_sort_by_time_and_name_the_experiment() -> None:
+    made = new_run_id("My Réseau: 1")
+    assert re.fullmatch(r"\d{8}-\d{6}-my-r-seau-1-[0-9a-f]{4}", made)
+    assert new_run_id("...").split("-")[2] == "run"
+    assert len(new_run_id("x" * 300)) <= 96
