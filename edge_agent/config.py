@@ -96,12 +96,7 @@ def parser() -> argparse.ArgumentParser:
 def parse(argv: List[str]) -> AgentConfig:
     """Return the settings; UsageError names the flag, what was given and what is allowed."""
     args = parser().parse_args(argv)
-    url = urlsplit(args.coordinator)
-    if url.scheme not in ("http", "https") or not url.hostname:
-        raise UsageError(
-            f"--coordinator: '{args.coordinator}' is no http:// or https:// address "
-            f"(for example {DEFAULT_COORDINATOR})"
-        )
+    host = _host(args.coordinator)
     if not _NAME.fullmatch(args.name):
         raise UsageError(
             f"--name: '{args.name}' may hold letters, digits, '.', '_' and '-' only, 63 at most"
@@ -110,11 +105,11 @@ def parse(argv: List[str]) -> AgentConfig:
         raise UsageError(f"--threads: {args.threads} is less than 1")
     if args.data is not None and not args.data.is_file():
         raise UsageError(f"--data: there is no file '{args.data}'")
-    local = url.hostname in _LOOPBACK
+    local = host in _LOOPBACK
     return AgentConfig(
         coordinator=args.coordinator.rstrip("/"),
         name=args.name,
-        state_dir=args.state_dir or Path.home() / ".local" / "state" / "fedbed" / args.name,
+        state_dir=args.state_dir or _default_state_dir(args.name),
         worker_python=args.worker_python,
         data_path=args.data,
         labels=_labels(args.label),
@@ -122,6 +117,28 @@ def parse(argv: List[str]) -> AgentConfig:
         threads=args.threads,
         stop_with_parent=args.stop_with_parent,
     )
+
+
+def _host(address: str) -> str:
+    try:
+        url = urlsplit(address)
+        _ = url.port  # ValueError unless it is a number up to 65535
+    except ValueError:
+        url = urlsplit("")
+    extras = url.path.strip("/") or url.query or url.fragment or url.username
+    if url.scheme not in ("http", "https") or not url.hostname or extras:
+        raise UsageError(
+            f"--coordinator: '{address}' is no http:// or https:// address of a host and its port "
+            f"(for example {DEFAULT_COORDINATOR})"
+        )
+    return url.hostname
+
+
+def _default_state_dir(name: str) -> Path:
+    try:
+        return Path.home() / ".local" / "state" / "fedbed" / name
+    except (RuntimeError, KeyError) as error:
+        raise UsageError("--state-dir: needed, because this user has no home folder") from error
 
 
 def _default_name() -> str:

@@ -8,7 +8,7 @@ import signal
 import sys
 import threading
 from types import FrameType
-from typing import Any, Optional
+from typing import Any, Dict, Optional, Type, TypeVar
 
 from edge_agent import profile
 from edge_agent.backoff import Backoff
@@ -18,7 +18,7 @@ from edge_agent.executor import Executor
 from edge_agent.identity import Identity
 from edge_agent.link import Link
 from edge_agent.spool import Spool
-from fedbed.errors import CoordinatorAway, FedbedError, NotFound, Refused
+from fedbed.errors import CoordinatorAway, FedbedError, NotFound, PayloadError, Refused
 from fedbed.link.messages import (
     JoinReply,
     JoinRequest,
@@ -30,6 +30,7 @@ from fedbed.link.messages import (
 )
 
 log = logging.getLogger("fedbed.agent")
+Reply = TypeVar("Reply")
 
 BUSY_POLL_S = 1.0
 """While training the poll is short, because it carries the progress."""
@@ -62,12 +63,19 @@ class Daemon:
         """
         self._identity.acquire()
         try:
-            self._spool.open()
-            self._blobs.open()
+            try:
+                self._spool.open()
+                self._blobs.open()
+            except OSError as error:
+                raise FedbedError(
+                    f"the state folder '{self._config.state_dir}' can't be used "
+                    f"({error.strerror}: {error.filename}): give another with --state-dir"
+                ) from error
             self._profile = profile.profile(self._config.worker_python)
             self._executor.start()
-            self._install_signals()
             try:
+                # A signal may come while this installs: `_Stop` must be caught from here on.
+                self._install_signals()
                 self._serve()
             except _Stop:
                 log.info("stopping")
@@ -96,18 +104,24 @@ class Daemon:
             except (NotFound, Refused) as error:
                 if not self._node_id:
                     raise
-                log.warning("%s Joining again.", error)
+                log.warning("%s: joining again", error)
                 self._node_id = ""
+                # Two boards with one key (a copied SD card) must not race each other.
+                threading.Event().wait(backoff.next_s())
                 continue
             if away:
                 log.info("the coordinator is back")
             away = False
             backoff.reset()
             self._poll_s = reply.poll_s
-            self._executor.drop(reply.drop)
-            self._executor.serve_run(reply.run)
-            if reply.work is not None:
-                self._executor.accept(reply.work)
+            try:
+                self._executor.drop(reply.drop)
+                self._executor.serve_run(reply.run)
+                if reply.work is not None:
+                    self._executor.accept(reply.work)
+            except PayloadError as error:
+                log.error("%s", error)
+                threading.Event().wait(backoff.next_s())
 
     def _join(self) -> None:
         config = self._config
@@ -120,7 +134,7 @@ class Daemon:
             apps_allowed=config.apps_allowed and "flwr" in self._profile.packages,
         )
         answer = self._link.call("POST", "/api/v1/nodes", unparse(request))
-        reply = parse(JoinReply, answer)
+        reply = self._understood(JoinReply, answer)
         self._node_id = reply.node_id
         self._poll_s = reply.poll_s
         self._link.token = reply.token
@@ -139,7 +153,15 @@ class Daemon:
         answer = self._link.call(
             "POST", f"/api/v1/nodes/{self._node_id}/work", unparse(request), timeout_s=wait_s + 10
         )
-        return parse(PollReply, answer)
+        return self._understood(PollReply, answer)
+
+    def _understood(self, cls: Type[Reply], answer: Dict[str, Any]) -> Reply:
+        try:
+            return parse(cls, answer)
+        except (TypeError, ValueError) as error:
+            raise CoordinatorAway(
+                f"{self._config.coordinator} doesn't answer like a fedbed coordinator."
+            ) from error
 
     def _leave(self) -> None:
         if not self._node_id:

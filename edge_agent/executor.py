@@ -20,6 +20,7 @@ from fedbed.link.messages import BlobRef, Timeline, WorkItem, unparse
 
 log = logging.getLogger("fedbed.agent")
 UPLOAD_TIMEOUT_S = 120.0
+DISK_PAUSE_S = 5.0
 
 
 class Executor:
@@ -33,16 +34,20 @@ class Executor:
         self._queue: queue.Queue[Optional[WorkItem]] = queue.Queue()
         self._guard = threading.Lock()
         self._holding: Dict[str, threading.Event] = {}
+        self._left_over: Dict[str, threading.Event] = {}
         self._progress: Dict[str, float] = {}
         self._worker: Optional[WorkerProcess] = None
         self._wanted_run: Optional[str] = None
         self._stopping = threading.Event()
         self._joined = threading.Event()
+        self._away = Backoff()
         self._idle_since = time.monotonic()
         self._thread = threading.Thread(target=self._run, name="executor")
 
     def start(self) -> None:
         """Start the thread; it waits for `joined` before it sends anything."""
+        self._left_over = {item: threading.Event() for item in self._spool.items()}
+        self._holding.update(self._left_over)
         self._thread.start()
 
     def stop(self) -> None:
@@ -56,8 +61,9 @@ class Executor:
         self._queue.put(None)
         if worker is not None:
             worker.kill()
-        if self._thread.is_alive():
-            self._thread.join()
+        while self._thread.is_alive():
+            self._link.interrupt()
+            self._thread.join(0.2)
 
     def joined(self, token: str) -> None:
         """Take the node's credential into use; called again when it has changed."""
@@ -65,7 +71,7 @@ class Executor:
         self._joined.set()
 
     def accept(self, item: WorkItem) -> None:
-        """Queue an item, unless it is here already."""
+        """Queue an item, unless it is here already; PayloadError if its id is no file name."""
         with self._guard:
             if item.id in self._holding or self._spool.path(item.id).is_file():
                 return
@@ -100,9 +106,8 @@ class Executor:
 
     def _run(self) -> None:
         self._joined.wait()
-        for left_over in self._spool.items():
-            size, digest = self._spool.measure(left_over)
-            self._send(left_over, size, digest, aborted=threading.Event())
+        for left_over, aborted in self._left_over.items():
+            self._send_left_over(left_over, aborted)
         while not self._stopping.is_set():
             item = self._queue.get()
             if item is None:
@@ -119,8 +124,20 @@ class Executor:
             self._worker.stop()
         self._link.close()
 
+    def _send_left_over(self, item: str, aborted: threading.Event) -> None:
+        try:
+            size, digest = self._spool.measure(item)
+            self._send(item, size, digest, aborted)
+        except OSError as error:
+            log.warning("%s: the spooled result can't be read: %s", item, error)
+        finally:
+            with self._guard:
+                self._holding.pop(item, None)
+
     def _work(self, item: WorkItem) -> None:
         aborted = self._holding[item.id]
+        if aborted.is_set():
+            return
         timeline = Timeline(wait_s=round(time.monotonic() - self._idle_since, 4))
         try:
             size, digest = self._train(item, timeline, aborted)
@@ -128,11 +145,18 @@ class Executor:
             if self._stopping.is_set() or aborted.is_set():
                 return
             if isinstance(error, CoordinatorAway):
-                # Nothing is lost: the item is offered again when the poll is back.
+                # Nothing is lost: the item is offered again by the next poll.
                 log.info("%s: %s", item.id, error)
+                aborted.wait(self._away.next_s())
                 return
             log.warning("%s failed: %s", item.id, error)
-            size, digest = self._spool.write_failure(item.id, str(error), unparse(timeline))
+            try:
+                size, digest = self._spool.write_failure(item.id, str(error), unparse(timeline))
+            except OSError as full:
+                log.error("%s: not even that can be spooled: %s", item.id, full)
+                aborted.wait(DISK_PAUSE_S)
+                return
+        self._away.reset()
         for old in self._spool.trim():
             log.warning("%s: dropped from the spool, which is full", old)
         self._send(item.id, size, digest, aborted)
@@ -145,6 +169,8 @@ class Executor:
         wanted = _blobs_of(item)
         in_use = {blob.sha256 for blob in wanted}
         for blob in wanted:
+            if aborted.is_set():
+                raise WorkerDied("stopped: its round had closed")
             timeline.bytes_down += self._blobs.fetch(blob, self._link, in_use)
         timeline.download_s = round(time.monotonic() - started, 4)
         request = {
@@ -198,6 +224,8 @@ class Executor:
                 continue
             except FedbedError as refusal:
                 log.info("%s: the coordinator refused the result: %s", item, refusal)
+            except OSError as error:
+                log.warning("%s: the spooled result can't be read: %s", item, error)
             break
         if not self._stopping.is_set():
             with contextlib.suppress(OSError):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import IO, Optional
 
 from fedbed.errors import FedbedError, NameTaken
+
+_KEY = re.compile(r"[0-9a-f]{64}")
 
 
 class Identity:
@@ -29,10 +32,7 @@ class Identity:
             self._state_dir.mkdir(parents=True, exist_ok=True)
             self._lock = (self._state_dir / "agent.lock").open("a+")
         except OSError as error:
-            raise FedbedError(
-                f"the state folder '{self._state_dir}' can't be used ({error.strerror}): "
-                "give another with --state-dir"
-            ) from error
+            raise self._unusable(error) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -42,7 +42,11 @@ class Identity:
                 f"another agent already runs with the state folder '{self._state_dir}': "
                 "stop it, or give this one its own --name or --state-dir"
             ) from error
-        self.key = self._load_or_make()
+        try:
+            self.key = self._load_or_make()
+        except OSError as error:
+            self.release()
+            raise self._unusable(error) from error
 
     def release(self) -> None:
         """Give the folder back."""
@@ -50,11 +54,17 @@ class Identity:
             self._lock.close()
             self._lock = None
 
+    def _unusable(self, error: OSError) -> FedbedError:
+        return FedbedError(
+            f"the state folder '{self._state_dir}' can't be used ({error.strerror}): "
+            "give another with --state-dir"
+        )
+
     def _load_or_make(self) -> str:
         path = self._state_dir / "node.key"
         if path.is_file():
-            key = path.read_text().strip()
-            if len(key) == 64:
+            key = path.read_text(errors="replace").strip()
+            if _KEY.fullmatch(key):
                 return key
         key = secrets.token_hex(32)
         temporary = path.with_suffix(".new")

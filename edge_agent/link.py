@@ -5,15 +5,17 @@ An agent holds two of these: the open poll must not wait behind a model that is 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import http.client
 import json
+import select
 import socket
 from pathlib import Path
-from typing import Any, Dict, Optional
+from typing import Any, Dict, Iterator, Optional
 from urllib.parse import urlsplit
 
-from fedbed.errors import CoordinatorAway, FedbedError, PayloadError, by_code
+from fedbed.errors import CoordinatorAway, PayloadError, by_code
 from fedbed.link.messages import BlobRef
 
 CHUNK = 256 * 1024
@@ -39,6 +41,13 @@ class Link:
             self._connection.close()
             self._connection = None
 
+    def interrupt(self) -> None:
+        """Break off what another thread is doing on this link; it gets CoordinatorAway."""
+        connection = self._connection
+        if connection is not None and connection.sock is not None:
+            with contextlib.suppress(OSError, AttributeError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
+
     def call(
         self, method: str, path: str, body: Optional[Dict[str, Any]] = None, timeout_s: float = 10.0
     ) -> Dict[str, Any]:
@@ -55,7 +64,7 @@ class Link:
     def download(self, blob: BlobRef, target: Path, timeout_s: float = 30.0) -> None:
         """Fetch a blob into `target` by way of `target.part`, going on where an earlier try ended.
 
-        PayloadError if the bytes don't have the promised hash.
+        PayloadError if the bytes don't have the promised hash, OSError if they can't be kept.
         """
         part = target.with_suffix(".part")
         have = part.stat().st_size if part.is_file() else 0
@@ -64,16 +73,19 @@ class Link:
             have = 0
         if have < blob.size:
             self._fetch_rest(blob, part, have, timeout_s)
-        if _sha256(part) != blob.sha256:
+        if sha256_of(part) != blob.sha256:
             part.unlink()
             raise PayloadError(f"blob {blob.sha256[:12]} came with other bytes than its hash says")
         part.replace(target)
 
     def upload(self, path: str, source: Path, size: int, sha256: str, timeout_s: float) -> None:
-        """PUT a file; refusals raise the class that the coordinator named."""
+        """PUT a file; refusals raise the class that the coordinator named.
+
+        OSError if the file can't be opened.
+        """
         headers = {"Content-Length": str(size), "X-Fedbed-Sha256": sha256}
-        try:
-            with source.open("rb") as f:
+        with source.open("rb") as f:
+            try:
                 try:
                     response = self._send("PUT", path, f, headers, timeout_s)
                 except (BrokenPipeError, ConnectionResetError):
@@ -81,34 +93,52 @@ class Link:
                     if self._connection is None:
                         raise
                     response = self._connection.getresponse()
-            answer = response.read()
-        except (OSError, http.client.HTTPException) as error:
-            raise self._away(error) from error
+                answer = response.read()
+            except (OSError, http.client.HTTPException) as error:
+                raise self._away(error) from error
         self._checked(response, answer)
 
     def _fetch_rest(self, blob: BlobRef, part: Path, have: int, timeout_s: float) -> None:
         headers = {"Range": f"bytes={have}-"} if have else {}
         try:
             response = self._send("GET", f"/api/v1/blobs/{blob.sha256}", None, headers, timeout_s)
-            if response.status >= 400:
-                self._checked(response, response.read())
-            resumed = response.status == 206
+            refusal = response.read() if response.status not in (200, 206) else None
+        except (OSError, http.client.HTTPException) as error:
+            raise self._away(error) from error
+        if refusal is not None:
+            self._checked(response, refusal)
+            raise self._stranger()
+        resumed = response.status == 206
+        size = have if resumed else 0
+        try:
             with part.open("ab" if resumed else "wb") as f:
-                size = have if resumed else 0
-                while True:
-                    chunk = response.read(CHUNK)
-                    if not chunk:
-                        break
+                for chunk in self._chunks(response):
                     size += len(chunk)
                     if size > blob.size:
                         raise PayloadError(f"blob {blob.sha256[:12]} is larger than announced")
                     f.write(chunk)
-        except (OSError, http.client.HTTPException) as error:
-            raise self._away(error) from error
+        except (OSError, PayloadError):
+            self.close()  # the rest of the answer is still on its way
+            raise
+        if response.length:
+            # http.client takes a cut connection for the end of the body.
+            raise self._away(ConnectionError("the connection was cut"))
+
+    def _chunks(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
+        while True:
+            try:
+                chunk = response.read(CHUNK)
+            except (OSError, http.client.HTTPException) as error:
+                raise self._away(error) from error
+            if not chunk:
+                return
+            yield chunk
 
     def _send(
         self, method: str, path: str, body: Any, headers: Dict[str, str], timeout_s: float
     ) -> http.client.HTTPResponse:
+        if self._connection is not None and _is_stale(self._connection):
+            self.close()
         fresh = self._connection is None
         connection = self._connection or self._connect()
         if self.token:
@@ -145,6 +175,10 @@ class Link:
             "is `fedbed coordinator` running there?"
         )
 
+    def _stranger(self) -> CoordinatorAway:
+        self.close()
+        return CoordinatorAway(f"{self._url} doesn't answer like a fedbed coordinator.")
+
     def _checked(self, response: http.client.HTTPResponse, body: bytes) -> Dict[str, Any]:
         if response.getheader("Connection", "").lower() == "close":
             self.close()
@@ -153,14 +187,25 @@ class Link:
         except ValueError:
             answer = None
         if not isinstance(answer, dict):
-            raise CoordinatorAway(f"{self._url} doesn't answer like a fedbed coordinator")
-        if response.status < 400:
+            raise self._stranger()
+        if response.status < 300:
             return answer
-        cls = by_code().get(str(answer.get("code")), FedbedError)
+        cls = by_code().get(str(answer.get("code")))
+        if cls is None:
+            # Another program on that port, or a proxy whose coordinator is down.
+            raise self._stranger()
         raise cls(str(answer.get("detail") or f"the coordinator answered {response.status}"))
 
 
-def _sha256(path: Path) -> str:
+def _is_stale(connection: http.client.HTTPConnection) -> bool:
+    # Between two answers nothing may come in but the end of the connection.
+    if connection.sock is None:
+        return True
+    return bool(select.select([connection.sock], [], [], 0)[0])
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file."""
     digest = hashlib.sha256()
     with path.open("rb") as f:
         for chunk in iter(lambda: f.read(CHUNK), b""):

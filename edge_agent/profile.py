@@ -73,8 +73,11 @@ def _packages(worker_python: str) -> Dict[str, str]:
         )
         found: Dict[str, str] = json.loads(done.stdout)
     except (OSError, subprocess.SubprocessError, ValueError) as error:
+        reason = str(error)
+        if isinstance(error, subprocess.CalledProcessError):
+            reason = f"exit code {error.returncode}"  # its own words quote the whole probe
         raise RequirementMissing(
             f"--worker-python: '{worker_python}' doesn't run as a Python interpreter "
-            f"of 3.8 or newer ({error})"
+            f"of 3.8 or newer ({reason})"
         ) from error
     return found

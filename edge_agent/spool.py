@@ -6,6 +6,7 @@ rename, so what lies here is whole. Neither a reboot nor a lost link costs a tra
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import re
 from pathlib import Path
@@ -29,7 +30,7 @@ class Spool:
         """Make the folder; half-written files of an earlier life go."""
         self._folder.mkdir(parents=True, exist_ok=True)
         for path in self._folder.iterdir():
-            if path.suffix != SUFFIX:
+            if path.suffix != SUFFIX and path.is_file():
                 path.unlink()
 
     def path(self, item: str) -> Path:
@@ -51,8 +52,7 @@ class Spool:
 
     def items(self) -> List[str]:
         """Ids of the spooled items, oldest first."""
-        files = sorted(self._folder.glob("*" + SUFFIX), key=lambda p: p.stat().st_mtime)
-        return [p.name[: -len(SUFFIX)] for p in files]
+        return [item for _, _, item in self._held()]
 
     def measure(self, item: str) -> Tuple[int, str]:
         """Return size and sha256 of a spooled result (after a restart, when nobody remembers)."""
@@ -66,19 +66,27 @@ class Spool:
 
     def remove(self, item: str) -> None:
         """The coordinator has it, or wants it no more."""
-        path = self.path(item)
-        if path.is_file():
-            path.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            self.path(item).unlink()
 
     def trim(self) -> List[str]:
         """Drop the oldest results beyond the size limit; returns what was dropped."""
         dropped = []
-        sizes = [(item, self.path(item).stat().st_size) for item in self.items()]
-        total = sum(size for _, size in sizes)
-        for item, size in sizes[:-1]:
+        held = self._held()
+        total = sum(size for _, size, _ in held)
+        for _, size, item in held[:-1]:
             if total <= self._limit_bytes:
                 break
             self.remove(item)
             dropped.append(item)
             total -= size
         return dropped
+
+    def _held(self) -> List[Tuple[float, int, str]]:
+        held = []
+        for path in self._folder.glob("*" + SUFFIX):
+            # The poll and the executor both come here: a file may go while the other looks.
+            with contextlib.suppress(FileNotFoundError):
+                found = path.stat()
+                held.append((found.st_mtime, found.st_size, path.name[: -len(SUFFIX)]))
+        return sorted(held)

@@ -5,16 +5,19 @@ Requests and answers are JSON lines on its standard input and output; bulk data 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
 import signal
 import subprocess
 import threading
+import time
 from pathlib import Path
 from typing import Any, Callable, Dict, Optional
 
 import edge_agent
+import fedbed
 from edge_agent.config import AgentConfig
 
 ABORT_GRACE_S = 5.0
@@ -51,7 +54,7 @@ class WorkerProcess:
         config = self._config
         environment = dict(os.environ)
         # The worker's interpreter need not have fedbed installed: it finds ours.
-        source = str(Path(edge_agent.__file__).resolve().parent.parent)
+        source = str(_source(config.state_dir))
         inherited = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = source + (os.pathsep + inherited if inherited else "")
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
@@ -84,20 +87,21 @@ class WorkerProcess:
         because it went on after `aborted` was set.
         """
         self._tell(dict(request, op="work"))
-        patience: Optional[float] = None
+        kill_at: Optional[float] = None
         while True:
+            if aborted.is_set() and kill_at is None:
+                self._tell({"op": "abort"})
+                kill_at = time.monotonic() + ABORT_GRACE_S
+            if kill_at is not None and time.monotonic() > kill_at:
+                self.kill()
+                raise WorkerDied("stopped: its round had closed")
+            gone = self.exited()
             try:
-                answer = self._answers.get(timeout=0.25)
+                answer = self._answers.get(timeout=2.0 if gone else 0.25)
             except queue.Empty:
-                if not aborted.is_set():
-                    continue
-                if patience is None:
-                    self._tell({"op": "abort"})
-                    patience = ABORT_GRACE_S
-                patience -= 0.25
-                if patience <= 0:
-                    self.kill()
-                    raise WorkerDied("stopped: its round had closed") from None
+                if gone:
+                    # A process that the app left behind keeps the pipe open.
+                    raise WorkerDied(self._obituary()) from None
                 continue
             if answer is None:
                 raise WorkerDied(self._obituary())
@@ -112,7 +116,8 @@ class WorkerProcess:
         if process is None:
             return
         if process.stdin is not None:
-            process.stdin.close()
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
         try:
             process.wait(timeout=STOP_GRACE_S)
         except subprocess.TimeoutExpired:
@@ -122,7 +127,9 @@ class WorkerProcess:
     def kill(self) -> None:
         """End the child at once."""
         if self._process is not None and self._process.poll() is None:
-            self._process.kill()
+            # It leads a process group of its own: what the app has started goes with it.
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._process.pid, signal.SIGKILL)
             self._process.wait()
 
     def _finish(self) -> None:
@@ -147,15 +154,22 @@ class WorkerProcess:
         assert process.stdout is not None
         for line in process.stdout:
             try:
-                self._answers.put(json.loads(line))
-            except ValueError:  # noqa: PERF203 - a stray line must not end the reading
-                continue
+                answer = json.loads(line)
+            except ValueError:
+                answer = None
+            # A stray line (an interpreter's own start-up message) must not end the reading.
+            if isinstance(answer, dict) and "op" in answer:
+                self._answers.put(answer)
         self._answers.put(None)
 
     def _obituary(self) -> str:
         process = self._process
         assert process is not None
-        code = process.wait()
+        try:
+            code = process.wait(STOP_GRACE_S)
+        except subprocess.TimeoutExpired:
+            self.kill()
+            return "the worker closed its output and went on"
         if code == -signal.SIGKILL:
             return "the worker was killed (signal 9), perhaps because memory ran out"
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
@@ -169,3 +183,20 @@ class WorkerProcess:
             return ""
         lines = [line.strip() for line in tail.decode(errors="replace").splitlines()]
         return next((line for line in reversed(lines) if line), "")[:300]
+
+
+def _source(state_dir: Path) -> Path:
+    """Return a folder that offers our two packages and no other.
+
+    The one that they are installed in may hold packages for another version of Python.
+    """
+    folder = state_dir.resolve() / "source"
+    folder.mkdir(exist_ok=True)
+    for package in (edge_agent, fedbed):
+        target = Path(str(package.__file__)).resolve().parent
+        link = folder / target.name
+        if not link.is_symlink() or os.readlink(str(link)) != str(target):
+            with contextlib.suppress(FileNotFoundError):
+                link.unlink()
+            link.symlink_to(target)
+    return folder

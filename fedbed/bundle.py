@@ -10,8 +10,10 @@ import hashlib
 import io
 import os
 import shutil
+import struct
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path, PurePosixPath
 from typing import List
 
@@ -21,6 +23,18 @@ MAX_BYTES = 32 * 1024 * 1024
 MAX_FILES = 2000
 _SKIPPED = {"__pycache__", "node_modules", "venv", "runs", "dist", "build"}
 _EPOCH = (1980, 1, 1, 0, 0, 0)
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+    EOFError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,  # an encrypted file
+    FileExistsError,  # a name that is both a file and a folder
+    IsADirectoryError,
+    NotADirectoryError,
+)
 
 
 def pack(folder: Path) -> bytes:
@@ -29,8 +43,7 @@ def pack(folder: Path) -> bytes:
     total = 0
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in _files(folder):
-            data = path.read_bytes()
-            total += len(data)
+            total += path.stat().st_size
             if total > MAX_BYTES:
                 raise ExperimentError(
                     f"the app in '{folder}' is larger than {MAX_BYTES // 2**20} MiB: "
@@ -38,7 +51,7 @@ def pack(folder: Path) -> bytes:
                 )
             info = zipfile.ZipInfo(path.relative_to(folder).as_posix(), _EPOCH)
             info.compress_type = zipfile.ZIP_DEFLATED
-            archive.writestr(info, data)
+            archive.writestr(info, path.read_bytes())
     return buffer.getvalue()
 
 
@@ -66,7 +79,7 @@ def unpack(path: Path, parent: Path) -> Path:
             # Another worker of this host was first; its copy is the same by its hash.
             if not target.is_dir():
                 raise
-    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+    except _DAMAGE as error:
         raise PayloadError(f"the app's bundle is damaged: {error}") from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -91,3 +104,5 @@ def _check(archive: zipfile.ZipFile) -> None:
         name = PurePosixPath(info.filename)
         if name.is_absolute() or ".." in name.parts or "\\" in info.filename or info.is_dir():
             raise PayloadError(f"the app's bundle names a file outside its folder: {info.filename}")
+        if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+            raise PayloadError(f"the app's bundle packs {info.filename} in a way that is not ours")

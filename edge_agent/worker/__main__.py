@@ -9,7 +9,7 @@ import sys
 import threading
 import traceback
 from pathlib import Path
-from typing import Any, BinaryIO, Dict, Optional
+from typing import Any, BinaryIO, Dict, Optional, Tuple
 
 from edge_agent.worker.job import Job, JobAborted, Runner, make_runner
 
@@ -21,13 +21,14 @@ def main() -> int:
     out = _private_stdout()
     requests: queue.Queue[Optional[Dict[str, Any]]] = queue.Queue()
     aborted = threading.Event()
-    threading.Thread(target=_listen, args=(requests, aborted), daemon=True).start()
+    arguments = (_private_stdin(), requests, aborted)
+    threading.Thread(target=_listen, args=arguments, daemon=True).start()
     runner: Optional[Runner] = None
+    made_for: Optional[Tuple[str, int]] = None
     while True:
         request = requests.get()
         if request is None:
             return 0
-        aborted.clear()
 
         def tell(message: Dict[str, Any]) -> None:
             out.write(json.dumps(message).encode() + b"\n")
@@ -40,8 +41,10 @@ def main() -> int:
 
         try:
             job = Job(request, on_progress)
-            if runner is None:
+            # A node that comes back late may be given another partition of the same run.
+            if runner is None or made_for != (job.item.run, job.item.partition):
                 runner = make_runner(job, state_dir, data_path)
+                made_for = (job.item.run, job.item.partition)
             size, digest = job.run(runner)
         except JobAborted:
             tell({"op": "failed", "reason": "stopped: its round had closed"})
@@ -59,13 +62,26 @@ def _private_stdout() -> BinaryIO:
     return out
 
 
-def _listen(requests: queue.Queue[Optional[Dict[str, Any]]], aborted: threading.Event) -> None:
-    # A reader of our own: at exit the interpreter would wait for the lock of sys.stdin's.
-    for line in os.fdopen(os.dup(0), "rb"):
+def _private_stdin() -> BinaryIO:
+    """Keep the requests to ourselves: an app that reads its input finds none."""
+    # A reader of our own, too: at exit the interpreter would wait for the lock of sys.stdin's.
+    into = os.fdopen(os.dup(0), "rb")
+    nothing = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.close(nothing)
+    return into
+
+
+def _listen(
+    into: BinaryIO, requests: queue.Queue[Optional[Dict[str, Any]]], aborted: threading.Event
+) -> None:
+    for line in into:
         message = json.loads(line)
         if message["op"] == "abort":
             aborted.set()
         else:
+            # Here and not where it is taken up: an abort may follow at once.
+            aborted.clear()
             requests.put(message)
     # The daemon is gone or wants us gone; a computation in the main thread must not keep us.
     requests.put(None)

@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 from typing import Dict, Optional
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -94,11 +95,20 @@ def _own_samples(path: Optional[Path], part: str) -> Split:
             "the experiment wants this node's own data (`delivery: node`): "
             "start the agent with --data FILE.npz"
         )
-    with np.load(path, allow_pickle=False) as held:
-        x_name, y_name = ("x", "y") if part == "train" else ("x_test", "y_test")
-        if x_name not in held or y_name not in held:
-            raise DataError(f"'{path}' holds no arrays '{x_name}' and '{y_name}'")
-        return Split(held[x_name], held[y_name].astype(np.int64))
+    x_name, y_name = ("x", "y") if part == "train" else ("x_test", "y_test")
+    try:
+        with np.load(path, allow_pickle=False) as held:
+            x, y = held[x_name], held[y_name].astype(np.int64)
+    except KeyError as error:
+        raise DataError(f"'{path}' holds no arrays '{x_name}' and '{y_name}'") from error
+    except (OSError, EOFError, ValueError, TypeError, AttributeError, BadZipFile) as error:
+        raise DataError(f"'{path}' can't be read as an .npz file: {error}") from error
+    if x.dtype != np.uint8 or y.ndim != 1 or len(x) != len(y) or not len(y):
+        raise DataError(
+            f"'{path}': '{x_name}' must hold uint8 images and '{y_name}' one label for each; "
+            f"it has {x.dtype} {list(x.shape)} and {list(y.shape)}"
+        )
+    return Split(x, y)
 
 
 def _steady_threads() -> None:

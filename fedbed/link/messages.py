@@ -173,6 +173,8 @@ class Timeline:
 
 def parse(cls: Type[Message], data: Dict[str, Any]) -> Message:
     """Build a message class from decoded JSON; unknown keys are ignored, missing ones TypeError."""
+    if not isinstance(data, dict):
+        raise TypeError(f"a {cls.__name__} must be a JSON object")
     hints = typing.get_type_hints(cls)
     known = {
         f.name: _value(hints[f.name], data[f.name])
@@ -193,6 +195,8 @@ def _value(hint: Any, value: Any) -> Any:
         inner = next(a for a in typing.get_args(hint) if a is not type(None))
         return None if value is None else _value(inner, value)
     if origin is list:
+        if not isinstance(value, list):
+            raise TypeError(f"a JSON array was expected, not {type(value).__name__}")
         (item,) = typing.get_args(hint)
         return [_value(item, v) for v in value]
     if dataclasses.is_dataclass(hint):

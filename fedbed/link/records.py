@@ -8,7 +8,6 @@ JSON has neither bytes nor non-finite numbers; they travel as {"bytes": base64} 
 from __future__ import annotations
 
 import base64
-import binascii
 import math
 from typing import Any, Dict, Mapping
 
@@ -29,7 +28,7 @@ def _pack(value: Any) -> Any:
     if isinstance(value, (bool, int, str)):
         return value
     if isinstance(value, float):
-        return value if math.isfinite(value) else {"float": repr(value)}
+        return value if math.isfinite(value) else {"float": float.__repr__(value)}
     if isinstance(value, bytes):
         return {"bytes": base64.b64encode(value).decode("ascii")}
     if isinstance(value, (list, tuple)):
@@ -46,7 +45,7 @@ def _unpack(value: Any) -> Any:
         if set(value) == {"bytes"} and isinstance(value["bytes"], str):
             try:
                 return base64.b64decode(value["bytes"], validate=True)
-            except binascii.Error as error:
+            except ValueError as error:  # binascii.Error, or characters beyond ASCII
                 raise PayloadError("a record's bytes are no valid base64") from error
         raise PayloadError("a record holds an object that is neither bytes nor a float")
     if value is None:

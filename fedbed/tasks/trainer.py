@@ -69,6 +69,8 @@ def batches(
 
     RandomState is used because NumPy froze its stream: old boards draw the same order.
     """
+    if count < 1:
+        raise ValueError("there are no samples to train on")
     order = np.random.RandomState(settings.seed % 2**32)
     seen = 0
     reported = 0.0

@@ -1,0 +1,169 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_agent.worker.job import Job, JobAborted
+from edge_agent.worker.native import NativeRunner
+from fedbed import codec
+from fedbed.data import dataset
+from fedbed.errors import DataError, ExperimentError
+from fedbed.link.messages import BlobRef, DataRef, Timeline, WorkItem, unparse
+from tests.edge_agent import work
+from tests.edge_agent.peer import Peer
+
+Weights = dict[str, "np.ndarray[Any, Any]"]
+
+
+class Node:
+    """A worker's inside, in this process."""
+
+    def __init__(self, folder: Path, own: Path | None = None) -> None:
+        self.folder = folder
+        self.runner = NativeRunner("mnist_softmax", own)
+        self.progress: list[float] = []
+
+    def store(self, data: bytes) -> BlobRef:
+        ref = Peer.blob_of(data)
+        (self.folder / ref.sha256).write_bytes(data)
+        return ref
+
+    def do(self, item: WorkItem) -> tuple[dict[str, Any], Weights]:
+        request = {
+            "item": unparse(item),
+            "blobs": {p.name: str(p) for p in self.folder.iterdir()},
+            "out": str(self.folder / "out"),
+            "timeline": unparse(Timeline()),
+        }
+        Job(request, self.progress.append).run(self.runner)
+        meta, arrays = work.read(self.folder / "out")
+        return meta, arrays.get("arrays", {})
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Node:
+    return Node(tmp_path)
+
+
+def same(one: Weights, other: Weights) -> bool:
+    return set(one) == set(other) and all(np.array_equal(one[n], other[n]) for n in one)
+
+
+def test_training_twice_gives_the_same_bits(node: Node) -> None:
+    meta, first = node.do(work.item(node.store))
+    node.do(work.item(node.store, round=2))
+    again, second = node.do(work.item(node.store))
+    assert same(first, second)
+    assert work.metrics(meta) == work.metrics(again)
+    assert work.metrics(meta)["num-examples"] == 200
+    assert work.metrics(meta)["samples"] == 200
+    assert same(first, Node(node.folder).do(work.item(node.store))[1])
+
+
+@pytest.mark.parametrize(
+    "change", [{"round": 2}, {"partition": 1}, {"config": {"seed": 8}}, {"config": {"lr": 0.2}}]
+)
+def test_round_partition_seed_and_settings_matter(node: Node, change: dict[str, Any]) -> None:
+    _, first = node.do(work.item(node.store))
+    _, other = node.do(work.item(node.store, **change))
+    assert not same(first, other)
+
+
+def test_shared_and_shipped_samples_teach_the_same(node: Node) -> None:
+    _, shared = node.do(work.item(node.store))
+    data = DataRef("shipped", "synthetic-digits", node.store(work.shipped(200)), None)
+    _, shipped = Node(node.folder).do(work.item(node.store, data=data))
+    assert same(shared, shipped)
+
+
+def test_a_node_s_own_samples(node: Node, tmp_path: Path) -> None:
+    _, shared = node.do(work.item(node.store))
+    whole = dataset.load("synthetic-digits")
+    own = tmp_path / "own.npz"
+    split, test = whole.train, whole.test
+    np.savez(own, x=split.x[:200], y=split.y[:200], x_test=test.x[:50], y_test=test.y[:50])
+    data = DataRef("node", "synthetic-digits")
+    mine = Node(tmp_path, own)
+    _, trained = mine.do(work.item(mine.store, data=data))
+    assert same(shared, trained)
+    meta, _ = mine.do(work.item(mine.store, kind="evaluate", data=data))
+    assert work.metrics(meta)["num-examples"] == 50
+
+
+def test_a_node_without_samples_of_its_own(node: Node) -> None:
+    with pytest.raises(DataError, match="start the agent with --data"):
+        node.do(work.item(node.store, data=DataRef("node", "any")))
+
+
+@pytest.mark.parametrize(
+    ("arrays", "message"),
+    [
+        ({"x": np.zeros((3, 28, 28), np.uint8)}, "holds no arrays 'x' and 'y'"),
+        ({"x": np.zeros((3, 28, 28), np.uint8), "y": np.zeros(2, int)}, "one label for each"),
+        ({"x": np.zeros((0, 28, 28), np.uint8), "y": np.zeros(0, int)}, "one label for each"),
+        ({"x": np.zeros((3, 28, 28)), "y": np.zeros(3, int)}, "must hold uint8 images"),
+        ({"x": np.array([{}]), "y": np.zeros(1, int)}, "can't be read as an .npz file"),
+    ],
+)
+def test_own_samples_that_will_not_do(tmp_path: Path, arrays: dict[str, Any], message: str) -> None:
+    np.savez(tmp_path / "own.npz", **arrays)
+    node = Node(tmp_path, tmp_path / "own.npz")
+    with pytest.raises(DataError, match=message):
+        node.do(work.item(node.store, data=DataRef("node", "any")))
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04"])
+def test_own_samples_that_are_no_such_file(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "own.npz").write_bytes(content)
+    node = Node(tmp_path, tmp_path / "own.npz")
+    with pytest.raises(DataError, match=r"can't be read as an \.npz file"):
+        node.do(work.item(node.store, data=DataRef("node", "any")))
+
+
+def test_an_index_beyond_the_local_copy(node: Node) -> None:
+    train = node.store(work.indices(10, start=11_995))
+    data = DataRef("shared", "synthetic-digits", train, None)
+    with pytest.raises(DataError, match=r"has 12000 train samples, .* asks for number 12004"):
+        node.do(work.item(node.store, data=data))
+    with pytest.raises(ExperimentError, match="gives this node no test samples"):
+        node.do(work.item(node.store, data=data, kind="evaluate"))
+    with pytest.raises(ExperimentError, match="without its data"):
+        node.do(work.item(node.store, data=None))
+
+
+def test_fedprox_keeps_the_update_closer(node: Node) -> None:
+    item = work.item(node.store)
+    assert item.records[0].blob is not None
+    start = codec.decode((node.folder / item.records[0].blob.sha256).read_bytes())
+
+    def distance(mu: float) -> float:
+        _, trained = node.do(work.item(node.store, config={"proximal-mu": mu}))
+        return float(sum(((trained[n] - start[n]) ** 2).sum() for n in start))
+
+    free = distance(0.0)
+    assert free == distance(0.0)
+    assert distance(5.0) < distance(1.0) < free
+
+
+def test_evaluation_changes_nothing_and_tells_samples_and_accuracy(node: Node) -> None:
+    meta, arrays = node.do(work.item(node.store, kind="evaluate"))
+    assert arrays == {}
+    found = work.metrics(meta)
+    assert found["num-examples"] == 100
+    assert 0 <= found["accuracy"] <= 1
+    assert found["loss"] > 0
+
+
+def test_an_abort_ends_the_training(node: Node) -> None:
+    def stop(_share: float) -> None:
+        raise JobAborted
+
+    item = work.item(node.store)
+    blobs = {p.name: str(p) for p in node.folder.iterdir()}
+    request = {"item": unparse(item), "blobs": blobs, "out": str(node.folder / "out")}
+    with pytest.raises(JobAborted):
+        Job({**request, "timeline": {}}, stop).run(node.runner)
+    assert not (node.folder / "out").exists()
