@@ -7,12 +7,15 @@ import contextlib
 import time
 from typing import Any
 
+from sqlalchemy.orm import Session
+
 from coordinator.fleet.service import FleetService
-from coordinator.live import Live
+from coordinator.live import EVENTS_KEPT, Live
 from coordinator.runs.board import Board
 from coordinator.runs.exchange import Exchange
 from coordinator.runs.service import RunService
 from coordinator.settings import Settings
+from coordinator.store import tables
 from coordinator.store.blobs import BlobStore
 from coordinator.store.database import Database
 from fedbed import __version__
@@ -31,6 +34,7 @@ class Centre:
         self.live = Live()
         self.database = Database.in_folder(folder)
         self.blobs = BlobStore(folder / "blobs")
+        """Bundles of Flower apps; models and samples are the runs' own."""
         self.board = Board(
             clock=time.monotonic,
             on_closed=lambda window, verdict: self.runs.window_closed(window, verdict),
@@ -45,7 +49,7 @@ class Centre:
             self.exchange,
             self.live,
             folder / "runs",
-            folder / "blobs",
+            self.blobs,
         )
         self._started = time.monotonic()
         self._ticker: asyncio.Task[None] | None = None
@@ -60,6 +64,10 @@ class Centre:
                 "give another with --state-dir"
             ) from error
         self.database.start()
+        self.live.remember(self.database.read(_latest_events))
+        self.live.on_event = lambda event: self.database.note(
+            lambda session: session.add(tables.Event(**event))
+        )
         self.fleet.run_of = self.runs.run_of
         self.fleet.on_change = self.runs.fleet_changed
         self.fleet.start()
@@ -91,7 +99,7 @@ class Centre:
                 "uptime_s": round(time.monotonic() - self._started, 1),
             },
             "nodes": self.fleet.snapshot(),
-            "runs": self.runs.snapshot(),
+            "runs": self.runs.view.newest(),
             "events": self.live.events()[-40:],
         }
 
@@ -100,3 +108,10 @@ class Centre:
             await asyncio.sleep(TICK_S)
             if self.runs.any_active():
                 self.live.changed()
+
+
+def _latest_events(session: Session) -> list[dict[str, Any]]:
+    rows = session.query(tables.Event).order_by(tables.Event.id.desc()).limit(EVENTS_KEPT)
+    return [
+        {"at": r.at, "run": r.run, "node": r.node, "text": r.text} for r in reversed(list(rows))
+    ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from typing import Any
 
 EVENTS_KEPT = 200
@@ -15,6 +16,8 @@ class Live:
 
     def __init__(self) -> None:
         self.version = 1
+        self.on_event: Callable[[dict[str, Any]], None] = lambda _event: None
+        """Called with each event as it happens."""
         self._changed = asyncio.Event()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
 
@@ -28,12 +31,17 @@ class Live:
         """Note an event: one sentence; returns it."""
         event = {"at": time.time(), "run": run, "node": node, "text": text}
         self._events.append(event)
+        self.on_event(event)
         self.changed()
         return event
 
     def events(self, run: str = "") -> list[dict[str, Any]]:
         """Return the latest events, oldest first."""
         return [event for event in self._events if not run or event["run"] == run]
+
+    def remember(self, events: Iterable[dict[str, Any]]) -> None:
+        """Take over events of an earlier life, oldest first."""
+        self._events.extendleft(reversed(list(events)))
 
     async def wait(self, after: int, wait_s: float) -> int:
         """Wait for another version than `after`, at most `wait_s`; returns the version.

@@ -9,15 +9,20 @@ from fastapi.responses import FileResponse
 
 from coordinator.api.access import CentreDep, NodeDep
 from fedbed import bundle
-from fedbed.errors import PayloadError
+from fedbed.errors import NotFound, PayloadError
 
 router = APIRouter(tags=["blobs"])
 
 
 @router.get("/blobs/{sha256}")
-async def get_blob(sha256: str, _node: NodeDep, centre: CentreDep) -> FileResponse:
-    """A blob's bytes; understands Range, so that a broken download goes on where it ended."""
-    return FileResponse(centre.blobs.path(sha256), media_type="application/octet-stream")
+async def get_blob(sha256: str, node: NodeDep, centre: CentreDep) -> FileResponse:
+    """A blob of the node's run; understands Range, so that a download goes on where it ended."""
+    run = centre.runs.run_of(node.id)
+    stores = [centre.blobs] if run is None else [centre.runs.blobs_of(run), centre.blobs]
+    path = next((store.path(sha256) for store in stores if store.has(sha256)), None)
+    if path is None:
+        raise NotFound(f"there is no blob {sha256[:12]} for this node")
+    return FileResponse(path, media_type="application/octet-stream")
 
 
 @router.put("/blobs/{sha256}")

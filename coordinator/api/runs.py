@@ -25,13 +25,13 @@ async def submit(spec: RunSpec, centre: CentreDep) -> dict[str, str]:
 @router.get("/runs")
 async def list_runs(centre: CentreDep, limit: int = 50) -> list[dict[str, Any]]:
     """The newest runs, newest first."""
-    return centre.runs.snapshot(max(1, min(limit, 1000)))
+    return centre.runs.view.newest(max(1, min(limit, 1000)))
 
 
 @router.get("/runs/{run_id}")
 async def get_run(run_id: str, centre: CentreDep) -> dict[str, Any]:
     """One run, with its rounds so far and what it waits for."""
-    return centre.runs.describe(centre.runs.row(run_id))
+    return centre.runs.view.describe(centre.runs.ledger.row(run_id))
 
 
 @router.post("/runs/{run_id}/stop")

@@ -6,7 +6,7 @@ import sys
 import traceback
 
 from coordinator.runner.channel import Channel, RunStopped, failure
-from fedbed.errors import FedbedError
+from fedbed.errors import FedbedError, RunFailed
 
 
 def main() -> int:
@@ -33,13 +33,19 @@ def main() -> int:
     except RunStopped:
         run.outcome.write("stopped")
         channel.tell("stopped", detail="stopped by an operator")
-    except FedbedError as error:
+    except Exception as error:  # noqa: BLE001 - a strategy may raise anything
         traceback.print_exc()
-        run.outcome.write("failed", str(error))
-        channel.tell("failed", **failure(error))
+        known = error if isinstance(error, FedbedError) else RunFailed(_in_one_line(error))
+        run.outcome.write("failed", str(known))
+        channel.tell("failed", **failure(known))
     else:
         channel.tell("finished")
     return 0
+
+
+def _in_one_line(error: Exception) -> str:
+    text = " ".join(str(error).split())
+    return f"{type(error).__name__}: {text}"[:500]
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoints
 from coordinator.runner.driver import Driver
 from coordinator.runner.grid import EdgeGrid
+from coordinator.runner.items import ItemMaker
 from coordinator.runner.order import Order
 from coordinator.runner.outcome import Outcome
 from coordinator.runner.policy import Policy
@@ -32,19 +33,15 @@ class AppRun:
         """Call the ServerApp in the run's folder, so that files it writes are results."""
         order, channel, spec = self._order, self._channel, self._order.spec
         assert spec.bundle is not None
+        assert order.bundle is not None
         channel.publish("phase", {"phase": "starting", "detail": "loading the app"})
-        blobs = BlobStore(order.blobs)
-        source = bundle.unpack(blobs.path(spec.bundle.sha256), order.folder / "app")
+        source = bundle.unpack(order.bundle, order.folder / "app")
         flower.become(order.number, flower.SERVER_NODE_ID)
-        grid = EdgeGrid(
-            channel,
-            blobs,
-            order.run,
-            order.number,
-            order.partitions,
-            Policy(),
-            AppRef("flower", spec.clientapp, spec.bundle, spec.run_config),
-        )
+        policy = Policy()
+        app_ref = AppRef("flower", spec.clientapp, spec.bundle, spec.run_config)
+        blobs = BlobStore(order.blobs)
+        items = ItemMaker(order.run, order.partitions, policy, app_ref, blobs)
+        grid = EdgeGrid(channel, order.number, policy, items)
         driver = Driver(grid, channel, Checkpoints(order.folder / "checkpoint"))
         self.outcome.grid, self.outcome.driver = grid, driver
         if order.resume:

@@ -12,6 +12,7 @@ from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoints
 from coordinator.runner.driver import Driver
 from coordinator.runner.grid import EdgeGrid
+from coordinator.runner.items import ItemMaker
 from coordinator.runner.order import Order
 from coordinator.runner.outcome import Outcome
 from coordinator.runner.policy import Policy
@@ -50,14 +51,14 @@ class ExperimentRun:
         trainer = tasks.create(experiment.task)
         initial = trainer.initial(seed)
         app = AppRef("task", experiment.task)
-        grid = EdgeGrid(
-            channel, blobs, order.run, order.number, order.partitions, Policy.of(experiment), app
-        )
+        policy = Policy.of(experiment)
+        items = ItemMaker(order.run, order.partitions, policy, app, blobs)
+        items.data = samples.deal(blobs)
+        items.expect = [codec.ArraySpec(name, str(a.dtype), a.shape) for name, a in initial.items()]
+        grid = EdgeGrid(channel, order.number, policy, items)
+        grid.samples = samples.sizes()
         outcome.grid = grid
         flower.become(order.number, flower.SERVER_NODE_ID)
-        grid.data = samples.deal(blobs)
-        grid.samples = samples.sizes()
-        grid.expect = [codec.ArraySpec(name, str(a.dtype), a.shape) for name, a in initial.items()]
         driver = Driver(grid, channel, Checkpoints(order.folder / "checkpoint"))
         outcome.driver = driver
         if order.resume:

@@ -8,53 +8,35 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from flwr.app import ArrayRecord, Message, RecordDict
+from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
 from coordinator.runner import screen
 from coordinator.runner.channel import Channel
 from coordinator.runner.exchanges import Exchanged, Outgoing, Participant
-from coordinator.runner.policy import APP_MAX_BYTES, Policy, max_bytes
+from coordinator.runner.items import ItemMaker
+from coordinator.runner.policy import Policy
 from coordinator.runner.replies import Reply, materialise, misfits
-from coordinator.store.blobs import BlobStore
-from fedbed import codec, flower
+from fedbed import flower
 from fedbed.errors import NodesMissing, RunFailed, by_code
-from fedbed.link import records
-from fedbed.link.messages import AppRef, BlobRef, DataRef, Record, WorkItem, unparse
+from fedbed.link.messages import unparse
 
 
 class EdgeGrid(Grid):
     """One run's Grid. A participant's Flower id is its partition plus one."""
 
-    def __init__(
-        self,
-        channel: Channel,
-        blobs: BlobStore,
-        run_id: str,
-        number: int,
-        partitions: int,
-        policy: Policy,
-        app: AppRef,
-    ) -> None:
+    def __init__(self, channel: Channel, number: int, policy: Policy, items: ItemMaker) -> None:
         self._channel = channel
-        self._blobs = blobs
-        self._run_id = run_id
         self._run = flower.empty_run(number)
-        self._partitions = partitions
+        self._partitions = items.partitions
         self._policy = policy
-        self._app = app
+        self._items = items
         self._guard = threading.Lock()
-        self._compressor = "zlib"
         self._short_since: float | None = None
         self._pushed: dict[str, Outgoing] = {}
-        self._model_blobs: list[str] = []
-        self.data: dict[int, DataRef] = {}
-        """Native tasks: each partition's samples."""
         self.samples: dict[int, int] = {}
         """Native tasks: the size of each partition, where the run dealt it out."""
-        self.expect: list[codec.ArraySpec] | None = None
-        """Native tasks: the arrays that a training reply must hold."""
         self.lazy = False
         """Whether replies may decode lazily: only where they are used up before the next round."""
         self.exchanges = 0
@@ -118,7 +100,7 @@ class EdgeGrid(Grid):
         with self._guard:
             for node in nodes:
                 self.participants[int(node["partition"])] = Participant.of(node)
-            self._choose_compressor()
+            self._items.choose_compressor(self.participants.values())
         return [int(node["partition"]) + 1 for node in nodes]
 
     def send_and_receive(
@@ -193,9 +175,7 @@ class EdgeGrid(Grid):
             for file in exchanged.files:
                 file.unlink(missing_ok=True)
         self.log.clear()
-        for sha256 in self._model_blobs[:-1]:
-            self._blobs.remove(sha256)
-        del self._model_blobs[:-1]
+        self._items.forget_models()
 
     def _prepare(self, sent: list[Message], timeout: float | None) -> Outgoing:
         with self._guard:
@@ -209,21 +189,21 @@ class EdgeGrid(Grid):
         if timeout is not None:
             deadline = min(deadline, timeout)
         began = time.monotonic()
-        outgoing = Outgoing(f"{self._run_id}.{number:06d}", label, kind, deadline, began)
-        held: dict[int, BlobRef] = {}
+        outgoing = Outgoing(f"{self._items.run_id}.{number:06d}", label, kind, deadline, began)
+        self._items.begin()
         for message in sent:
             partition = message.metadata.dst_node_id - 1
             item_id = f"{outgoing.window}.{partition}"
             flower.assign_message_id(message, item_id)
             outgoing.messages[partition] = message
             outgoing.by_message[item_id] = message
-            outgoing.items.append(self._item(item_id, partition, message, held))
+            outgoing.items.append(self._items.make(item_id, self.round, message))
         outgoing.encode_s = time.monotonic() - began
         return outgoing
 
     def _send(self, outgoing: Outgoing) -> None:
         asked = len(outgoing.items)
-        train = outgoing.kind == "train" and self.expect is not None
+        specs = self._items.expect if outgoing.kind == "train" else None
         self._channel.open_window(outgoing.window)
         outgoing.closed = False
         outgoing.missing.clear()
@@ -238,8 +218,8 @@ class EdgeGrid(Grid):
             deadline_s=outgoing.deadline_s,
             rejoin_grace_s=self._policy.rejoin_grace_s,
             retries=self._policy.retries,
-            expect=[[s.name, s.dtype, list(s.shape)] for s in self.expect or []] if train else None,
-            finite=train,
+            expect=None if specs is None else [[s.name, s.dtype, list(s.shape)] for s in specs],
+            finite=specs is not None,
         )
 
     def _collect(self, outgoing: Outgoing) -> bool:
@@ -300,60 +280,7 @@ class EdgeGrid(Grid):
         return answers
 
     def _complaint(self, outgoing: Outgoing, reply: Reply | None) -> str:
-        if reply is None or self.expect is None:
+        if reply is None or self._items.expect is None:
             return ""
         samples = self.samples.get(reply.partition) if outgoing.kind == "train" else None
         return screen.complaint(reply.metrics(), samples)
-
-    def _item(
-        self, item_id: str, partition: int, message: Message, held: dict[int, BlobRef]
-    ) -> WorkItem:
-        arrays, metrics, config = flower.split_records(message.content)
-        parts = [
-            Record(name, "arrays", blob=self._blob(record, held)) for name, record in arrays.items()
-        ]
-        parts += [Record(n, "metrics", values=records.pack(v)) for n, v in metrics.items()]
-        parts += [Record(n, "config", values=records.pack(v)) for n, v in config.items()]
-        metadata = message.metadata
-        return WorkItem(
-            id=item_id,
-            run=self._run_id,
-            round=self.round,
-            kind=metadata.message_type,
-            app=self._app,
-            partition=partition,
-            partitions=self._partitions,
-            records=parts,
-            codec=self._policy.up,
-            compressor="zlib",
-            max_bytes=APP_MAX_BYTES if self.expect is None else max_bytes(self.expect),
-            data=self.data.get(partition),
-            message={
-                "run_id": metadata.run_id,
-                "message_id": metadata.message_id,
-                "dst_node_id": metadata.dst_node_id,
-                "group_id": metadata.group_id,
-                "created_at": metadata.created_at,
-                "ttl": metadata.ttl,
-                "message_type": metadata.message_type,
-            },
-        )
-
-    def _blob(self, record: ArrayRecord, held: dict[int, BlobRef]) -> BlobRef:
-        """Encode a record once, however many messages of the exchange carry it."""
-        known = held.get(id(record))
-        if known is None:
-            arrays = flower.ndarrays_of(record)
-            known = self._blobs.put(codec.encode(arrays, self._policy.down, self._compressor))
-            held[id(record)] = known
-            if known.sha256 in self._model_blobs:
-                self._model_blobs.remove(known.sha256)
-            self._model_blobs.append(known.sha256)
-        return known
-
-    def _choose_compressor(self) -> None:
-        """Take the best compressor that everybody has: a blob is encoded once for all."""
-        for name in codec.compressors():
-            if all(name in p.compressors for p in self.participants.values()):
-                self._compressor = name
-                return

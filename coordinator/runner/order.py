@@ -18,6 +18,9 @@ class Order:
     spec: RunSpec
     folder: Path
     blobs: Path
+    """The run's own blobs: models and samples."""
+    bundle: Path | None
+    """The app, for a run of one."""
     partitions: int
     resume: bool
 
@@ -30,6 +33,7 @@ class Order:
             RunSpec.of(message["spec"]),
             Path(message["folder"]),
             Path(message["blobs"]),
+            None if message["bundle"] is None else Path(message["bundle"]),
             int(message["partitions"]),
             bool(message["resume"]),
         )

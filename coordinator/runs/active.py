@@ -63,6 +63,10 @@ class ActiveRun:
         """The nodes of the run by partition; those that were removed are left out."""
         return {p: self._fleet.get(n) for p, n in self.roster.items() if self._fleet.has(n)}
 
+    def names(self) -> list[str]:
+        """Names of the run's nodes by partition."""
+        return [member.name for _, member in sorted(self.members().items())]
+
     def fleet_changed(self) -> None:
         """A node came or went: who waits for nodes looks again."""
         self._fleet_changed.set()

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
+from coordinator.store.tables import Round
+
 ENDED = ("finished", "failed", "stopped")
-
-
 ROUNDS_IN_FULL = 5
+"""Of how many rounds a brief picture says what each node did."""
 
 
 @dataclass
@@ -30,18 +32,46 @@ class Progress:
     """Monotonic seconds."""
     ended: float | None = None
     """When the run's time stopped, likewise."""
-    phase_started: float = field(default_factory=time.monotonic)
 
     def enter(self, phase: str, **more: Any) -> None:
         """Begin a phase."""
-        if phase != self.phase:
-            self.phase_started = time.monotonic()
         self.phase = phase
         self.ended = time.monotonic() if phase in ENDED else None
         self.detail = str(more.get("detail", ""))
         self.round = int(more.get("round", self.round))
         self.rounds = int(more.get("rounds", self.rounds))
         self.dataset = str(more.get("dataset", self.dataset))
+
+    def take_in(self, kind: str, data: Any) -> None:
+        """Take over what the run's process publishes; what isn't progress is left alone."""
+        if kind == "phase":
+            self.enter(**data)
+        elif kind == "round":
+            self.rounds_done.append(data)
+        elif kind == "history":
+            self.rounds_done = list(data)
+        elif kind == "twin":
+            self.twin_done.append(data)
+        elif kind == "traffic":
+            self.bytes_up, self.bytes_down = int(data["up"]), int(data["down"])
+
+    @classmethod
+    def of_past(cls, state: str, summary: dict[str, Any], rounds: Iterable[Round]) -> Progress:
+        """Put together what a run of an earlier life of the coordinator had to show."""
+        done = [row.summary for row in rounds]
+        elapsed = float(summary.get("elapsed_s") or 0.0)
+        return cls(
+            phase=state,
+            round=int(summary.get("round", len(done))),
+            rounds=int(summary.get("rounds", len(done))),
+            rounds_done=done,
+            twin_done=list(summary.get("twin", [])),
+            dataset=str(summary.get("dataset", "")),
+            bytes_up=int(summary.get("bytes_up", 0)),
+            bytes_down=int(summary.get("bytes_down", 0)),
+            started=0.0,
+            ended=elapsed,
+        )
 
     def seconds_left(self) -> float | None:
         """Estimate the rest of the current phase from its steps so far; None if unknown."""

@@ -18,7 +18,7 @@ class BlobStore:
     """A folder of files named by their SHA-256."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
 
     def put(self, data: bytes) -> BlobRef:
         """Keep `data`; the same bytes twice are one file."""
@@ -31,6 +31,10 @@ class BlobStore:
                 f.write(data)
             Path(temporary).replace(path)
         return BlobRef(digest, len(data))
+
+    def has(self, sha256: str) -> bool:
+        """Whether the blob is here; False for what is no address."""
+        return bool(_SHA256.fullmatch(sha256)) and self._path(sha256).is_file()
 
     def path(self, sha256: str) -> Path:
         """Return a blob's file; NotFound where there is none."""
@@ -46,4 +50,4 @@ class BlobStore:
         self._path(sha256).unlink(missing_ok=True)
 
     def _path(self, sha256: str) -> Path:
-        return self._folder / sha256[:2] / sha256
+        return self.folder / sha256[:2] / sha256

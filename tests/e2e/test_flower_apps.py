@@ -69,7 +69,7 @@ def test_an_app_goes_on_after_its_process_was_killed(tmp_path: Path) -> None:
 
         def round_three(picture: dict[str, object]) -> bool:
             run = client.run(run_id)
-            return run["phase"] == "round" and run["round"] >= 3
+            return bool(run["phase"] == "round" and run["round"] >= 3)
 
         wait_for(client, round_three, "round 3")
 

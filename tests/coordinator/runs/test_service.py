@@ -12,11 +12,11 @@ from fedbed.errors import NotFound, RunFailed
 from tests.coordinator.serving import Served, until
 
 
-def app(nodes: int = 2) -> RunSpec:
+def app(nodes: int = 2, sha256: str = "0" * 64) -> RunSpec:
     return RunSpec.of(
         {
             "name": "app",
-            "bundle": {"sha256": "0" * 64, "size": 1},
+            "bundle": {"sha256": sha256, "size": 1},
             "serverapp": "a:b",
             "clientapp": "a:c",
             "nodes": nodes,
@@ -41,7 +41,7 @@ async def test_a_queue_that_lacks_nodes_has_one_timer(served: Served) -> None:
 async def test_a_queued_run_can_be_stopped(served: Served) -> None:
     run_id = await served.centre.runs.submit(app())
     assert (await served.client.post(f"/api/v1/runs/{run_id}/stop")).status_code == 200
-    assert served.centre.runs.row(run_id).state == "stopped"
+    assert served.centre.runs.ledger.row(run_id).state == "stopped"
     assert not served.centre.runs.any_active()
     with pytest.raises(RunFailed, match="stopped"):
         await served.centre.runs.cancel(run_id)
@@ -58,9 +58,9 @@ async def test_a_run_that_cannot_work_fails_with_its_reason_and_leaves_nothing_o
     assert runs.run_of(node.id) == run_id
     left = tables.Work(id="x.0", run=run_id, node=node.id, state="open", fingerprint="")
     await served.centre.database.write(lambda s: s.add(left))
-    await until(lambda: runs.row(run_id).state == "failed", served.centre.live, 60)
-    assert runs.row(run_id).error_code == "NotFound"
-    assert runs.row(run_id).starts == 1
+    await until(lambda: runs.ledger.row(run_id).state == "failed", served.centre.live, 60)
+    assert runs.ledger.row(run_id).error_code == "NotFound"
+    assert runs.ledger.row(run_id).starts == 1
     assert runs.run_of(node.id) is None
     row = served.centre.database.read(lambda s: s.get(tables.Work, "x.0"))
     assert row is not None
@@ -73,7 +73,7 @@ async def test_a_run_that_cannot_work_fails_with_its_reason_and_leaves_nothing_o
 async def test_a_run_that_was_just_begun_can_be_stopped_and_shut_down(served: Served) -> None:
     runs = served.centre.runs
     await served.join("pi-1", apps_allowed=True)
-    run_id = await runs.submit(app(nodes=1))
+    run_id = await runs.submit(app(nodes=1, sha256=served.centre.blobs.put(b"x").sha256))
     # Its process is not there yet: neither the word nor the end may get lost.
     await asyncio.wait_for(runs.stop(), 20)
-    assert runs.row(run_id).state in ("queued", "running")
+    assert runs.ledger.row(run_id).state in ("queued", "running")
