@@ -55,9 +55,11 @@ def example() -> str:
 
 def exit_codes_page() -> str:
     """Render the table of errors, with exit code and HTTP status."""
+    # Subclasses elsewhere are details of their modules, with the code of their parent.
+    own = {n: c for n, c in errors.by_code().items() if c.__module__ == errors.__name__}
     rows = [
         f"| {cls.exit_code} | {name} | {_first_line(cls)} | {cls.http_status} |"
-        for name, cls in sorted(errors.by_code().items(), key=lambda item: item[1].exit_code)
+        for name, cls in sorted(own.items(), key=lambda item: item[1].exit_code)
     ]
     return "\n".join(
         [

@@ -231,7 +231,7 @@ def test_ended_runs(page: Page, stub: Stub) -> None:
     page.goto(stub.url)
     card = page.locator("[data-run=r1]")
     card.get_by_role("img").wait_for()
-    for figure in ("94.84 %", "96.84 %", "-2.00 pts"):
+    for figure in ("94.84 %", "96.84 %", "+2.00 pts"):
         assert figure in card.inner_text()
     links = [a.get_attribute("href") for a in card.get_by_role("link").all()]
     files = ("report.html", "result.json", "metrics.csv")
