@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 EVENTS_KEPT = 200
+GATHER_S = 0.1
+"""How long changes are gathered before a watcher hears of them: ten pictures a second suffice."""
 
 
 class Live:
@@ -48,11 +50,15 @@ class Live:
 
         A version above ours is one of an earlier life of the coordinator: nothing to wait for.
         """
+        if after == 0:
+            return self.version
         if self.version == after:
             changed = self._changed
             try:
                 async with asyncio.timeout(wait_s):
                     await changed.wait()
             except TimeoutError:
-                pass
+                return self.version
+        # Changes come in bursts, and each picture costs the daemon time that rounds could use.
+        await asyncio.sleep(min(GATHER_S, wait_s))
         return self.version

@@ -14,6 +14,12 @@ from fedbed.errors import NotFound, PayloadError
 router = APIRouter(tags=["blobs"])
 
 
+class BlobResponse(FileResponse):
+    """A file in large pieces: each costs a change of threads."""
+
+    chunk_size = 1024 * 1024
+
+
 @router.get("/blobs/{sha256}")
 async def get_blob(sha256: str, node: NodeDep, centre: CentreDep) -> FileResponse:
     """A blob of the node's run; understands Range, so that a download goes on where it ended."""
@@ -22,7 +28,7 @@ async def get_blob(sha256: str, node: NodeDep, centre: CentreDep) -> FileRespons
     path = next((store.path(sha256) for store in stores if store.has(sha256)), None)
     if path is None:
         raise NotFound(f"there is no blob {sha256[:12]} for this node")
-    return FileResponse(path, media_type="application/octet-stream")
+    return BlobResponse(path, media_type="application/octet-stream")
 
 
 @router.put("/blobs/{sha256}")

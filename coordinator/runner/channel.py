@@ -11,9 +11,10 @@ import json
 import os
 import queue
 import threading
-from typing import Any, BinaryIO
+from typing import Any
 
 from fedbed.errors import FedbedError, Interrupted
+from fedbed.link import pipes
 
 ORPHANED = 3
 """Exit code of a process whose coordinator is gone."""
@@ -27,7 +28,8 @@ class Channel:
     """Thread-safe: apps of Flower's older style send from several threads."""
 
     def __init__(self) -> None:
-        self._out = _private_stdout()
+        self._out = pipes.take_stdout()
+        self._in = pipes.take_stdin()
         self._write_guard = threading.Lock()
         self._ask_guard = threading.Lock()
         self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
@@ -93,8 +95,7 @@ class Channel:
         return message
 
     def _read(self) -> None:
-        # A reader of our own: at exit the interpreter would wait for the lock of sys.stdin's.
-        for line in os.fdopen(os.dup(0), "rb"):
+        for line in self._in:
             message = json.loads(line)
             if message.get("event") == "stop":
                 self._stopped.set()
@@ -112,10 +113,3 @@ class Channel:
 def failure(error: FedbedError) -> dict[str, str]:
     """Describe an error for the coordinator."""
     return {"code": error.code, "detail": str(error)}
-
-
-def _private_stdout() -> BinaryIO:
-    """Keep the pipe to ourselves: what strategies and apps print goes to the log."""
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return out

@@ -12,16 +12,17 @@ from pathlib import Path
 from typing import Any, BinaryIO, Dict, Optional, Tuple
 
 from edge_agent.worker.job import Job, JobAborted, Runner, make_runner
+from fedbed.link import pipes
 
 
 def main() -> int:
     """Serve requests until standard input closes."""
     state_dir = Path(sys.argv[1])
     data_path = Path(sys.argv[2]) if len(sys.argv) > 2 else None
-    out = _private_stdout()
+    out = pipes.take_stdout()
     requests: queue.Queue[Optional[Dict[str, Any]]] = queue.Queue()
     aborted = threading.Event()
-    arguments = (_private_stdin(), requests, aborted)
+    arguments = (pipes.take_stdin(), requests, aborted)
     threading.Thread(target=_listen, args=arguments, daemon=True).start()
     runner: Optional[Runner] = None
     made_for: Optional[Tuple[str, int]] = None
@@ -53,23 +54,6 @@ def main() -> int:
             tell({"op": "failed", "reason": f"{type(error).__name__}: {error}"[:500]})
         else:
             tell({"op": "done", "size": size, "sha256": digest})
-
-
-def _private_stdout() -> BinaryIO:
-    """Keep the protocol's pipe to ourselves: what an app prints goes to the log."""
-    out = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    return out
-
-
-def _private_stdin() -> BinaryIO:
-    """Keep the requests to ourselves: an app that reads its input finds none."""
-    # A reader of our own, too: at exit the interpreter would wait for the lock of sys.stdin's.
-    into = os.fdopen(os.dup(0), "rb")
-    nothing = os.open(os.devnull, os.O_RDONLY)
-    os.dup2(nothing, 0)
-    os.close(nothing)
-    return into
 
 
 def _listen(

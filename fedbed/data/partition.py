@@ -40,11 +40,9 @@ def plan(
     - `iid`: shuffled; sizes differ by one at most.
     - `shards` (McMahan et al., arXiv 1602.05629): sorted by label, cut into
       parts * shards_per_node shards, each node gets `shards_per_node` of them at random.
-    - `dirichlet` (Hsu et al., arXiv 1909.06335): each node draws its mixture of classes from
-      Dir(alpha * prior) and fills an equal share by it, without replacement; a class that is used
-      up drops out. So sizes differ by one at most, and the nodes that draw last get nearer to what
-      is left than to their mixture. As the prior sums to 1, k balanced classes and alpha give
-      Dir(alpha / k, ...): where other code speaks of an alpha per class, multiply it by k.
+    - `dirichlet` (Yurochkin et al., arXiv 1905.12022): each class is divided among the nodes by
+      shares drawn from Dir(alpha, ..., alpha). So nodes differ in their classes and in their
+      sizes, the more the smaller alpha is; a node that would get nothing is given one sample.
 
     Raises ExperimentError for whatever can't be done, with the numbers.
     """
@@ -134,50 +132,33 @@ def _dirichlet(
     if not number or not math.isfinite(alpha) or alpha <= 0:
         raise ExperimentError(f"alpha is {alpha!r}, expected a number greater than 0")
     shuffled = rng.permutation(len(labels))
-    classes = np.unique(labels)
-    pools = [shuffled[labels[shuffled] == label] for label in classes]
-    left = np.array([len(pool) for pool in pools], np.int64)
-    prior = left / left.sum()
-    taken = np.zeros(len(classes), np.int64)
-    groups = []
-    for share in np.array_split(shuffled, parts):  # only its length counts: equal shares
-        mixture = _mixture(alpha * prior, prior, rng)
-        counts = _fill(len(share), mixture, left, rng)
-        ends = taken + counts
-        groups.append(np.concatenate([p[b:e] for p, b, e in zip(pools, taken, ends)]))
-        taken, left = ends, left - counts
-    return groups
+    groups: List[List[NDArray[np.int64]]] = [[] for _ in range(parts)]
+    for label in np.unique(labels):
+        pool = shuffled[labels[shuffled] == label]
+        ends = np.rint(np.cumsum(_shares(parts, alpha, rng)) * len(pool)).astype(np.int64)
+        for group, piece in zip(groups, np.split(pool, ends[:-1])):
+            group.append(piece)
+    return _none_empty([np.concatenate(group) for group in groups])
 
 
-def _mixture(
-    concentration: NDArray[np.float64], prior: NDArray[np.float64], rng: np.random.RandomState
-) -> NDArray[np.float64]:
-    # A gamma variate of a tiny shape underflows to 0; if all do, the mixture's limit is one class.
-    gammas = rng.standard_gamma(np.maximum(concentration, 1e-300))
+def _shares(parts: int, alpha: float, rng: np.random.RandomState) -> NDArray[np.float64]:
+    # A gamma variate of a tiny shape underflows to 0; if all do, the limit is one taker.
+    gammas = rng.standard_gamma(max(alpha, 1e-300), parts)
     total = gammas.sum()
-    if total > 0 and math.isfinite(total):
-        scaled: NDArray[np.float64] = gammas / total
-        return scaled
-    only = np.searchsorted(np.cumsum(prior), rng.random_sample() * prior.sum(), side="right")
-    mixture = np.zeros(len(prior))
-    mixture[min(int(only), len(prior) - 1)] = 1.0
-    return mixture
+    if not (total > 0 and math.isfinite(total)):
+        gammas, total = np.zeros(parts), 1.0
+        gammas[rng.randint(parts)] = 1.0
+    shares: NDArray[np.float64] = gammas / total
+    return shares
 
 
-def _fill(
-    wanted: int, mixture: NDArray[np.float64], left: NDArray[np.int64], rng: np.random.RandomState
-) -> NDArray[np.int64]:
-    """How many of each class: `wanted` draws by `mixture`, never more than is `left`: int64 [k]."""
-    counts = np.zeros(len(left), np.int64)
-    while wanted > 0:
-        room = left - counts
-        weights = np.where(room > 0, mixture, 0.0)
-        if not weights.sum() > 0:  # all its classes are used up: by what is left
-            weights = room.astype(np.float64)
-        drawn = np.minimum(rng.multinomial(wanted, weights / weights.sum()), room)
-        counts += drawn
-        wanted -= int(drawn.sum())
-    return counts
+def _none_empty(groups: List[NDArray[np.int64]]) -> List[NDArray[np.int64]]:
+    """Give each node without samples one of the node that has most."""
+    for poor, group in enumerate(groups):
+        if len(group) == 0:
+            rich = max(range(len(groups)), key=lambda g: len(groups[g]))
+            groups[poor], groups[rich] = groups[rich][-1:], groups[rich][:-1]
+    return groups
 
 
 def _check_parts(n: int, parts: int) -> None:

@@ -45,7 +45,7 @@ def test_every_plan_is_a_partition(request: Request) -> None:
     assert sorted(np.concatenate(got).tolist()) == list(range(len(labels)))
     again = plan(labels, parts, scheme, seed, **args)
     assert plan_hash(got) == plan_hash(again)
-    if scheme != "shards":
+    if scheme == "iid":
         sizes = [len(part) for part in got]
         assert max(sizes) - min(sizes) <= 1
     counts = class_counts(labels, got, 7)
@@ -76,7 +76,7 @@ def test_seed_decides(scheme: str) -> None:
 FROZEN = {
     "iid": "50b138e201ec4138d65eea51f2bd86d05733942a7289a9f4e692abcba6796e5f",
     "shards": "d578fcc9ec659ded43647454b4e2b997ddcc08872da0ae05f1a2cbf86d0d7a48",
-    "dirichlet": "2b059dad8f059a28f839d7a9f39c3a252fd5807a96460e5391928fda8a9dc15c",
+    "dirichlet": "2e36750dc98902ec49e7a06e64c7c2213902814a6aae147b8369af45ce0d9c95",
 }
 
 
@@ -114,20 +114,22 @@ def _unevenness(alpha: float) -> float:
 
 
 def test_alpha_sets_the_unevenness() -> None:
-    # 0 is everybody alike, 1.8 is one class each. Between them: 10 balanced classes and alpha 10
-    # are Dir(1, ..., 1), whose mean deviation is 10 * E|Beta(1, 9) - 0.1| = 0.70.
+    # 0 is everybody alike, 1.8 is each class at one node. Between them, with ten nodes: alpha 1 is
+    # Dir(1, ..., 1), whose mean deviation is 10 * E|Beta(1, 9) - 0.1| = 0.70.
     assert _unevenness(0.01) > 1.5
-    assert 0.55 < _unevenness(10.0) < 0.95
+    assert 0.55 < _unevenness(1.0) < 0.85
     assert _unevenness(1e5) < 0.15
 
 
 @pytest.mark.parametrize("alpha", [1e-9, 1e-300])
-def test_vanishing_alpha_gives_one_class_each(alpha: float) -> None:
+def test_vanishing_alpha_gives_each_class_to_one_node(alpha: float) -> None:
     counts = class_counts(LABELS, plan(LABELS, 10, "dirichlet", 5, alpha=alpha), 10)
-    assert ((counts > 0).sum(1) == 1)[:2].all(), "the first to draw get what they drew"
+    # All but the single samples that keep the others from having none.
+    assert (counts.max(0) >= 590).all()
+    assert (counts.sum(1) >= 1).all()
 
 
-def test_dirichlet_follows_the_prior() -> None:
+def test_a_large_alpha_divides_every_class_evenly() -> None:
     labels = np.array([0] * 9000 + [1] * 1000, np.int64)
     counts = class_counts(labels, plan(labels, 10, "dirichlet", 0, alpha=1e6), 2)
     assert np.abs(counts[:, 1] - 100).max() < 50
