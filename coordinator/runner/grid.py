@@ -214,7 +214,7 @@ class EdgeGrid(Grid):
             label=outgoing.label,
             items=[unparse(item) for item in outgoing.items],
             quorum=self._policy.least(asked),
-            enough=self._policy.enough(asked),
+            enough=self._policy.enough(asked) if outgoing.kind == "train" else asked,
             deadline_s=outgoing.deadline_s,
             rejoin_grace_s=self._policy.rejoin_grace_s,
             retries=self._policy.retries,

@@ -23,7 +23,8 @@ class Policy:
     retries: int = 1
     attempts: int = 3
     nodes_timeout_s: float = 60.0
-    over_selection: float = 0.0
+    spare: float = 1.0
+    """How many nodes a round's training asks for each one wanted; over-selection: above 1."""
     up: str = "exact"
     down: str = "exact"
 
@@ -38,7 +39,7 @@ class Policy:
             retries=federation.retries,
             attempts=federation.attempts,
             nodes_timeout_s=federation.start_timeout,
-            over_selection=federation.over_selection,
+            spare=federation.asked_fraction / federation.fraction,
             up=experiment.codec.up,
             down=experiment.codec.down,
         )
@@ -48,8 +49,8 @@ class Policy:
         return max(1, math.ceil(self.quorum * asked - 1e-9))
 
     def enough(self, asked: int) -> int:
-        """Number of results at which an over-selected exchange closes."""
-        return max(1, math.ceil(asked / (1 + self.over_selection) - 1e-9))
+        """Number of results at which a round's training closes, spare nodes or not."""
+        return max(1, math.ceil(asked / self.spare - 1e-9))
 
 
 def max_bytes(specs: list[ArraySpec]) -> int:

@@ -168,6 +168,11 @@ class Federation(Section):
     )
 
     @property
+    def asked_fraction(self) -> float:
+        """Share of the nodes that a round asks: `fraction` and, with over-selection, spare ones."""
+        return min(1.0, self.fraction * (1 + self.over_selection))
+
+    @property
     def needed_nodes(self) -> int:
         """Number of nodes with which the run may start, whether or not the file names it."""
         return self.nodes if self.min_nodes is None else self.min_nodes

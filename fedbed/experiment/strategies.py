@@ -43,7 +43,7 @@ def defaults(experiment: Experiment) -> Dict[str, object]:
     federation = experiment.federation
     on_nodes = federation.evaluate in ("nodes", "both")
     return {
-        "fraction_train": federation.fraction,
+        "fraction_train": federation.asked_fraction,
         "fraction_evaluate": 1.0 if on_nodes else 0.0,
         "min_train_nodes": 1,
         "min_evaluate_nodes": 1 if on_nodes else 0,

@@ -8,6 +8,7 @@ import pytest
 from coordinator.runner.policy import Policy, max_bytes
 from coordinator.runner.screen import complaint
 from fedbed.codec import ArraySpec
+from fedbed.experiment import loads, strategies
 
 
 @pytest.mark.parametrize(
@@ -19,10 +20,25 @@ def test_quorum(quorum: float, asked: int, least: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("over", "asked", "enough"), [(0.0, 4, 4), (0.5, 6, 4), (0.25, 5, 4), (1.0, 1, 1)]
+    ("spare", "asked", "enough"), [(1.0, 4, 4), (1.5, 6, 4), (1.25, 5, 4), (2.0, 1, 1)]
 )
-def test_over_selection(over: float, asked: int, enough: int) -> None:
-    assert Policy(over_selection=over).enough(asked) == enough
+def test_spare_nodes(spare: float, asked: int, enough: int) -> None:
+    assert Policy(spare=spare).enough(asked) == enough
+
+
+@pytest.mark.parametrize(
+    ("fraction", "over", "asked", "enough"),
+    [(0.5, 0.2, 6, 5), (1.0, 0.5, 10, 10), (0.8, 0.5, 10, 8), (0.3, 0.0, 3, 3)],
+)
+def test_over_selection_asks_more_than_it_waits_for(
+    fraction: float, over: float, asked: int, enough: int
+) -> None:
+    text = f"name: x\ntask: mnist_softmax\nfederation: {{nodes: 10, fraction: {fraction}, "
+    experiment = loads(f"{text}over_selection: {over}}}", "test")
+    share = strategies.defaults(experiment)["fraction_train"]
+    assert isinstance(share, float)
+    assert int(10 * share + 1e-9) == asked
+    assert Policy.of(experiment).enough(asked) == enough
 
 
 def test_an_honest_result_fits() -> None:
