@@ -11,7 +11,8 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, Optional, Tuple
 
-from edge_agent.worker.job import Job, JobAborted, Runner, make_runner
+from edge_agent.worker.job import Job, JobAborted, Runner
+from edge_agent.worker.runners import make_runner
 from fedbed.link import pipes
 
 

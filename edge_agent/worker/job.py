@@ -7,7 +7,7 @@ import time
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Callable, Dict, List, Mapping, Optional, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
@@ -103,14 +103,3 @@ class Job:
             "error": None,
         }
         return meta, payloads
-
-
-def make_runner(job: Job, state_dir: Path, data_path: Optional[Path]) -> Runner:
-    """Return the runner that the item asks for; its imports happen here, once."""
-    if job.item.app.kind == "task":
-        from edge_agent.worker.native import NativeRunner
-
-        return NativeRunner(job.item.app.name, data_path)
-    from edge_agent.worker.flower import FlowerRunner
-
-    return FlowerRunner(job, state_dir)
