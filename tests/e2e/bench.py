@@ -29,7 +29,7 @@ federation:
   rounds: 3
   deadline: 1m
 """
-LONG_ROUNDS = ["data.train_samples=8000", "federation.local_epochs=40", "federation.batch_size=8"]
+LONG_ROUNDS = ["data.train_samples=8000", "federation.local_epochs=25", "federation.batch_size=8"]
 """Settings that make a round of QUICK last a second or two: time to break something in it."""
 
 
