@@ -6,7 +6,9 @@ wheel in `fedbed/data/cards/`. A card is read strictly: unknown and missing keys
 Keys: name, title, source, licence, classes (label i is `classes[i]`), shapes (of the images of
 `train` and `test`: samples first), dtype, and kind, which says what else there is:
 - `idx`: four IDX files under `files`, each with name, role, bytes, sha256 and urls (mirrors, in the
-  order in which they are tried);
+  order in which they are tried; an empty list where the file must be put there by hand);
+- `npz`: one .npz file each for `train` and `test` under `files`, as above; it holds the arrays
+  `images` (of the card's dtype) and `labels` (int64 [samples]);
 - `generated`: `generator` with name, seed, train and test (samples), and the sha256 of its arrays.
 """
 
@@ -25,13 +27,18 @@ from fedbed.errors import ExperimentError
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 """What the files of an `idx` card are; each card has each of them once."""
 
+NPZ_ROLES = ("train", "test")
+"""The same for an `npz` card."""
+
+_FILE_ROLES = {"idx": ROLES, "npz": NPZ_ROLES}
+
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # becomes a path: no separators, no ".."
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
 class CardFile:
-    """One file of a data set: `size` in bytes, `sha256` in hex, `urls` of its mirrors."""
+    """One file of a data set: `size` in bytes, `sha256` in hex, `urls` of its mirrors, if any."""
 
     name: str
     role: str
@@ -68,11 +75,11 @@ class Card:
 
     @property
     def size(self) -> int:
-        """Bytes to download; 0 for a generated data set."""
+        """Bytes of the files; 0 for a generated data set."""
         return sum(file.size for file in self.files)
 
     def file(self, role: str) -> CardFile:
-        """Return the file with this role (one of ROLES); KeyError where the card has none."""
+        """Return the file with this role (of ROLES or NPZ_ROLES); KeyError where there is none."""
         for file in self.files:
             if file.role == role:
                 return file
@@ -116,8 +123,8 @@ def parse_card(text: str, where: str) -> Card:
         raise ExperimentError(f"{where}: not valid YAML: {reason}") from error
     top = _Table(raw, where)
     kind = top.take("kind", str)
-    if kind not in ("idx", "generated"):
-        raise ExperimentError(f"{where}: kind is {kind!r}, expected 'idx' or 'generated'")
+    if kind not in (*_FILE_ROLES, "generated"):
+        raise ExperimentError(f"{where}: kind is {kind!r}, expected 'idx', 'npz' or 'generated'")
     shapes = _Table(top.take("shapes", dict), f"{where}: shapes")
     card = Card(
         name=top.safe_name("name"),
@@ -128,7 +135,7 @@ def parse_card(text: str, where: str) -> Card:
         classes=tuple(top.items("classes", str)),
         shapes={split: tuple(shapes.items(split, int)) for split in ("train", "test")},
         dtype=top.take("dtype", str),
-        files=_files(top.items("files", dict), where) if kind == "idx" else (),
+        files=_files(top.items("files", dict), where, kind) if kind in _FILE_ROLES else (),
         generator=_generator(top.take("generator", dict), where) if kind == "generated" else None,
     )
     shapes.done()
@@ -136,7 +143,7 @@ def parse_card(text: str, where: str) -> Card:
     return card
 
 
-def _files(raw: Sequence[Any], where: str) -> Tuple[CardFile, ...]:
+def _files(raw: Sequence[Any], where: str, kind: str) -> Tuple[CardFile, ...]:
     files = []
     for number, entry in enumerate(raw, start=1):
         table = _Table(entry, f"{where}: files, entry {number}")
@@ -145,15 +152,16 @@ def _files(raw: Sequence[Any], where: str) -> Tuple[CardFile, ...]:
             role=table.take("role", str),
             size=table.take("bytes", int),
             sha256=table.sha256(),
-            urls=tuple(table.items("urls", str)),
+            urls=tuple(table.items("urls", str, may_be_empty=True)),
         )
         table.done()
         # urllib would open file:// and ftp:// as well.
         if not all(url.startswith(("https://", "http://")) for url in file.urls):
             raise ExperimentError(f"{table.where}: urls must begin with https:// or http://")
         files.append(file)
-    if sorted(file.role for file in files) != sorted(ROLES):
-        raise ExperimentError(f"{where}: files must have each of these roles once: {list(ROLES)}")
+    roles = _FILE_ROLES[kind]
+    if sorted(file.role for file in files) != sorted(roles):
+        raise ExperimentError(f"{where}: files must have each of these roles once: {list(roles)}")
     return tuple(files)
 
 
@@ -188,9 +196,9 @@ class _Table:
         self._expect(key, value, kind)
         return value
 
-    def items(self, key: str, kind: Type[Any]) -> List[Any]:
+    def items(self, key: str, kind: Type[Any], may_be_empty: bool = False) -> List[Any]:
         values: List[Any] = self.take(key, list)
-        if not values:
+        if not values and not may_be_empty:
             raise ExperimentError(f"{self.where}: {key} is empty")
         for value in values:
             self._expect(f"{key} (each entry)", value, kind)

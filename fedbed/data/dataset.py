@@ -10,6 +10,7 @@ import numpy as np
 from fedbed.data import store, synthetic
 from fedbed.data.cards import Card, Generator, load_card
 from fedbed.data.idx import parse_idx
+from fedbed.data.npz import parse_npz
 from fedbed.errors import DataError, ExperimentError
 
 if TYPE_CHECKING:
@@ -18,7 +19,11 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """Images and labels. x: uint8 [n, 28, 28] (0 is background); y: int64 [n]."""
+    """Images and labels.
+
+    x: uint8 [n, height, width] in grey (MNIST: 28x28, 0 is background) or
+    [n, height, width, 3] in RGB (CIFAR-10: 32x32); y: int64 [n].
+    """
 
     x: NDArray[np.uint8]
     y: NDArray[np.int64]
@@ -56,8 +61,8 @@ def load(
     if card.generator is not None:
         train, test = _generated(card, card.generator)
     else:
-        train = _from_idx(card, "train")
-        test = _from_idx(card, "test")
+        read = _from_npz if card.kind == "npz" else _from_idx
+        train, test = read(card, "train"), read(card, "test")
     return Dataset(name, _first(train, train_samples), _first(test, test_samples), card.classes)
 
 
@@ -111,12 +116,25 @@ def _from_idx(card: Card, split: str) -> Split:
             f"data set {card.name}: {split} images have shape {list(images.shape)} and labels "
             f"{list(labels.shape)}, the card says {list(shape)}"
         )
-    if len(labels) and int(labels.max()) >= len(card.classes):
-        raise DataError(
-            f"data set {card.name}: label {labels.max()} in {split}, "
-            f"but there are only {len(card.classes)} classes"
-        )
+    _check_labels(card, split, labels)
     return Split(images, labels.astype(np.int64))
+
+
+def _from_npz(card: Card, split: str) -> Split:
+    file, shape = card.file(split), card.shapes[split]
+    wanted = {"images": (card.dtype, shape), "labels": ("int64", shape[:1])}
+    arrays = parse_npz(store.read(card, file), file.name, wanted)
+    _check_labels(card, split, arrays["labels"])
+    return Split(arrays["images"], arrays["labels"])
+
+
+def _check_labels(card: Card, split: str, labels: NDArray[np.integer]) -> None:
+    for label in (labels.min(), labels.max()) if len(labels) else ():
+        if not 0 <= int(label) < len(card.classes):
+            raise DataError(
+                f"data set {card.name}: label {label} in {split}, "
+                f"but there are only {len(card.classes)} classes"
+            )
 
 
 def _array(card: Card, role: str) -> NDArray[np.uint8]:

@@ -82,7 +82,8 @@ def fetch(card: Card, progress: Optional[Progress] = None, timeout_s: float = 20
     Each file goes to a `.part` file, is compared with the card's size and sha256, and only then
     takes its name (atomic rename). Mirrors are tried in order; one that failed is tried last for
     the files after it. timeout_s: seconds without a byte after which a mirror is given up.
-    Raises DataError if the folder can't be written or no mirror delivers.
+    Files without mirrors come last, because they can only be put there by hand.
+    Raises DataError if the folder can't be written, no mirror delivers or there is none.
     """
     wanted = [s.name for s in status(card) if s.state != PRESENT]
     if not wanted:
@@ -94,9 +95,11 @@ def fetch(card: Card, progress: Optional[Progress] = None, timeout_s: float = 20
         raise _unwritable(folder, error) from error
     bad_hosts: Set[str] = set()
     done: List[str] = []
-    for file in card.files:
+    for file in sorted(card.files, key=lambda file: not file.urls):
         if file.name not in wanted:
             continue
+        if not file.urls:
+            raise _by_hand(card, [f for f in card.files if f.name in wanted and not f.urls])
         reasons = []
         for url in sorted(file.urls, key=lambda url: _host(url) in bad_hosts):
             try:
@@ -197,9 +200,22 @@ def _unusable(card: Card, found: List[FileStatus]) -> DataError:
         names = ", ".join(one.name for one in missing)
         problems.insert(0, f"{missing[0].path.parent} lacks {names}")
     elsewhere = f"if you have it, set FEDBED_DATA to the folder above {card.name}/, else "
+    mend = f"run: fedbed data fetch {card.name}"
+    if not all(file.urls for file in card.files if file.name in [one.name for one in found]):
+        mend = (
+            "put the files there by hand: no public address is known "
+            f"(datasets/{card.name}.yaml says what they are)"
+        )
     return DataError(
-        f"data set {card.name}: {'; '.join(problems)}; {elsewhere if missing else ''}"
-        f"run: fedbed data fetch {card.name}"
+        f"data set {card.name}: {'; '.join(problems)}; {elsewhere if missing else ''}{mend}"
+    )
+
+
+def _by_hand(card: Card, files: List[CardFile]) -> DataError:
+    named = ", ".join(f"{file.name} ({file.size} bytes, sha256 {file.sha256})" for file in files)
+    return DataError(
+        f"data set {card.name} can't be downloaded, no public address is known: put by hand into "
+        f"{data_dir() / card.name}: {named}; datasets/{card.name}.yaml says what they are"
     )
 
 

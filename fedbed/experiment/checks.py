@@ -7,7 +7,7 @@ other layers, and a file that doesn't name them shouldn't pay for them.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Dict, Sequence, Tuple, TypeVar
+from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple, TypeVar
 
 from fedbed.errors import ExperimentError
 from fedbed.experiment.base import hint, problem
@@ -35,6 +35,23 @@ def task(name: str) -> str:
     known = names()
     if name not in known:
         raise problem("", f"unknown task {name!r}{hint(name, known)}; allowed: {', '.join(known)}")
+    return name
+
+
+def datasets() -> List[str]:
+    """List what `data.dataset` may be: 'auto' and the name of every card."""
+    from fedbed.data import card_names
+
+    return ["auto", *card_names()]
+
+
+def dataset(name: str) -> str:
+    """Refuse a data set that has no card."""
+    known = datasets()
+    if name not in known:
+        raise problem(
+            "", f"unknown data set {name!r}{hint(name, known)}; allowed: {' | '.join(known)}"
+        )
     return name
 
 
@@ -97,6 +114,7 @@ def federation(section: Federation) -> None:
 
 def experiment(whole: Experiment) -> None:
     """Compare sections with one another, and try the strategy as the run will build it."""
+    _shapes(whole)
     _samples(whole)
     if whole.data.delivery == "node" and whole.centralised.enabled:
         raise problem(
@@ -113,6 +131,29 @@ def experiment(whole: Experiment) -> None:
         strategies.build(spec.name, spec.args, strategies.defaults(whole))
     except ExperimentError as error:
         raise problem("federation.strategy", str(error)) from None
+
+
+def _shapes(whole: Experiment) -> None:
+    """A task takes samples of one shape; nodes' data of their own are looked at there."""
+    if whole.data.delivery == "node":
+        return
+    from fedbed.data import card_names, load_card
+    from fedbed.tasks import sample_shape
+
+    chosen, takes = whole.data.dataset, sample_shape(whole.task)
+    # 'auto' is mnist or synthetic-digits, which are of one shape.
+    has = load_card("mnist" if chosen == "auto" else chosen).shapes["train"][1:]
+    if has != takes:
+        fitting = [n for n in card_names() if load_card(n).shapes["train"][1:] == takes]
+        raise problem(
+            "data.dataset",
+            f"{chosen!r} has samples of {_extent(has)}, but task {whole.task!r} takes "
+            f"{_extent(takes)}; allowed: {' | '.join(fitting) or 'none of the known data sets'}",
+        )
+
+
+def _extent(shape: Tuple[int, ...]) -> str:
+    return "x".join(str(extent) for extent in shape)
 
 
 def _samples(whole: Experiment) -> None:

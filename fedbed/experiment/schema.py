@@ -46,10 +46,11 @@ class Partition(Section, extra="allow"):
 class Data(Section):
     """Which samples the nodes learn from, and how they get them."""
 
-    dataset: Literal["auto", "mnist", "synthetic-digits"] = Field(
+    dataset: str = Field(
         default="mnist",
-        description="Data set; 'auto' is mnist where it is present or can be fetched, "
-        "else synthetic-digits.",
+        description="Data set, which must fit the task; 'auto' is mnist where it is present or "
+        "can be fetched, else synthetic-digits.",
+        json_schema_extra=lambda schema: schema.update(allowed=" | ".join(checks.datasets())),
     )
     delivery: Literal["shared", "shipped", "node"] = Field(
         default="shared",
@@ -67,6 +68,11 @@ class Data(Section):
     test_samples: int | None = Field(
         default=None, ge=1, description="Use only the first so many test samples; null: all."
     )
+
+    @field_validator("dataset")
+    @classmethod
+    def _known(cls, dataset: str) -> str:
+        return checks.dataset(dataset)
 
 
 class StrategySpec(Section):

@@ -1,35 +1,54 @@
 """Learning tasks that run on a node with numpy (and torch, where the task says so) alone.
 
-Adding a task is one module here with a `create() -> Trainer` function, and one line in `_MODULES`.
-Modules are imported on demand: the numpy task must not pay for torch.
+Adding a task is one module here with a `create() -> Trainer` function, and one line in `_TASKS`;
+docs/tasks.md walks through it. Modules are imported on demand: the numpy task must not pay for
+torch.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-from typing import List
+from typing import Dict, List, NamedTuple, Tuple
 
 from fedbed.errors import ExperimentError, RequirementMissing
 from fedbed.tasks.trainer import Arrays, FitSettings, Trainer
 
-__all__ = ["Arrays", "FitSettings", "Trainer", "create", "names", "packages"]
+__all__ = ["Arrays", "FitSettings", "Trainer", "create", "names", "packages", "sample_shape"]
 
-_MODULES = {
-    "mnist_mlp": "fedbed.tasks.mnist_mlp",
-    "mnist_softmax": "fedbed.tasks.mnist_softmax",
+
+class _Task(NamedTuple):
+    """Where a task's code is, the shape of one sample, and the packages that it needs."""
+
+    module: str
+    shape: Tuple[int, ...]
+    needs: Tuple[str, ...] = ("numpy", "torch")
+
+
+_TASKS: Dict[str, _Task] = {
+    "cifar10_resnet18": _Task("fedbed.tasks.cifar10_resnet18", (32, 32, 3)),
+    "cifar10_resnet50": _Task("fedbed.tasks.cifar10_resnet50", (32, 32, 3)),
+    "mnist_mlp": _Task("fedbed.tasks.mnist_mlp", (28, 28)),
+    "mnist_softmax": _Task("fedbed.tasks.mnist_softmax", (28, 28), ("numpy",)),
 }
-_NEEDS = {"mnist_softmax": ["numpy"]}
 
 
 def names() -> List[str]:
     """Names that an experiment file may give as its task."""
-    return sorted(_MODULES)
+    return sorted(_TASKS)
 
 
 def packages(name: str) -> List[str]:
     """Packages that a node needs in its worker's interpreter to run the task."""
-    return _NEEDS.get(name, ["numpy", "torch"])
+    return list(_TASKS[name].needs) if name in _TASKS else ["numpy", "torch"]
+
+
+def sample_shape(name: str) -> Tuple[int, ...]:
+    """Shape of one sample that the task takes: (height, width) or (height, width, channels).
+
+    Imports nothing. Raises ExperimentError for an unknown task.
+    """
+    return _known(name).shape
 
 
 def create(name: str) -> Trainer:
@@ -37,12 +56,8 @@ def create(name: str) -> Trainer:
 
     Raises ExperimentError for an unknown task, RequirementMissing where a package isn't installed.
     """
-    if name not in _MODULES:
-        near = difflib.get_close_matches(name, names(), n=1)
-        hint = f"; did you mean '{near[0]}'?" if near else ""
-        raise ExperimentError(f"unknown task '{name}'{hint} (known: {', '.join(names())})")
     try:
-        module = importlib.import_module(_MODULES[name])
+        module = importlib.import_module(_known(name).module)
     except ImportError as error:
         raise RequirementMissing(
             f"task '{name}' needs the package '{error.name}': install fedbed[train] "
@@ -50,3 +65,11 @@ def create(name: str) -> Trainer:
         ) from error
     trainer: Trainer = module.create()
     return trainer
+
+
+def _known(name: str) -> _Task:
+    if name not in _TASKS:
+        near = difflib.get_close_matches(name, names(), n=1)
+        hint = f"; did you mean '{near[0]}'?" if near else ""
+        raise ExperimentError(f"unknown task '{name}'{hint} (known: {', '.join(names())})")
+    return _TASKS[name]

@@ -31,7 +31,7 @@ def test_a_role_that_the_card_lacks_is_a_key_error() -> None:
 
 
 def test_every_card_in_the_folder_loads() -> None:
-    assert card_names() == ["mnist", "synthetic-digits"]
+    assert card_names() == ["cifar10", "mnist", "synthetic-digits"]
     for name in card_names():
         assert load_card(name).name == name
 
@@ -43,7 +43,7 @@ def test_every_card_in_the_folder_loads() -> None:
 def test_unknown_name_offers_the_near_one(name: str, says: str) -> None:
     with pytest.raises(ExperimentError, match=says) as caught:
         load_card(name)
-    assert "known: mnist, synthetic-digits" in str(caught.value)
+    assert "known: cifar10, mnist, synthetic-digits" in str(caught.value)
 
 
 def test_name_is_no_path() -> None:

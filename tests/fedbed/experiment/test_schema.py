@@ -155,6 +155,32 @@ def test_sections_are_compared() -> None:
     make(data={"delivery": "node"}, centralised={"enabled": False})
 
 
+@pytest.mark.parametrize(
+    ("given", "wanted"),
+    [
+        ("minst", "unknown data set 'minst' (did you mean 'mnist'?); allowed: auto | cifar10 | "),
+        ("CIFAR-10", "unknown data set 'CIFAR-10' (did you mean 'cifar10'?)"),
+        ("../mnist", "unknown data set '../mnist'"),
+        (3, "given 3 (number); allowed: auto | cifar10 | mnist | synthetic-digits"),
+        ("cifar10", "'cifar10' has samples of 32x32x3, but task 'mnist_mlp' takes 28x28; "
+         "allowed: mnist | synthetic-digits"),
+    ],
+)  # fmt: skip
+def test_data_sets_are_known_and_fit_the_task(given: Any, wanted: str) -> None:
+    assert complaint(data={"dataset": given}).startswith(f"data.dataset: {wanted}")
+
+
+def test_a_task_in_colour_takes_no_digits() -> None:
+    text = "has samples of 28x28, but task 'cifar10_resnet18' takes 32x32x3; allowed: cifar10"
+    assert complaint(task="cifar10_resnet18") == f"data.dataset: 'mnist' {text}"
+    for name in ("auto", "synthetic-digits"):
+        found = complaint(task="cifar10_resnet18", data={"dataset": name})
+        assert found == f"data.dataset: {name!r} {text}"
+    make(task="cifar10_resnet50", data={"dataset": "cifar10"})
+    # What the nodes have of their own is looked at there.
+    make(task="cifar10_resnet18", data={"delivery": "node"}, centralised={"enabled": False})
+
+
 def test_the_number_of_further_problems_is_told() -> None:
     text = complaint(seeds=[], engine="ray", codec={"up": 1})
     assert text.endswith("(and 2 more problems)")

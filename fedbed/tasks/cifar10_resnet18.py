@@ -1,0 +1,22 @@
+"""CIFAR-10 with ResNet-18 (He et al., arXiv 1512.03385; 3x3 stem, see `fedbed.tasks.resnet`).
+
+11,173,962 float32 parameters, 44.7 MB; with them travel the 9,600 running statistics of the batch
+normalisation, which are averaged like weights (`fedbed.tasks.classifier` says how and why).
+"""
+
+from __future__ import annotations
+
+from torch import nn
+
+from fedbed.tasks import cifar10
+from fedbed.tasks.classifier import Classifier
+from fedbed.tasks.resnet import BasicBlock, resnet
+
+
+def create() -> Classifier:
+    """Return the trainer."""
+    return cifar10.classifier(_build)
+
+
+def _build() -> nn.Module:
+    return resnet(BasicBlock, (2, 2, 2, 2))
