@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import signal
 import sys
 
 if __name__ == "__main__":
+    # Until it runs there is nothing to put in order: Ctrl-C just ends it, without a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
     from edge_agent import config, daemon
     from fedbed.errors import FedbedError
 
