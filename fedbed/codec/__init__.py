@@ -4,16 +4,21 @@
 """
 
 from fedbed.codec.compress import compressors
-from fedbed.codec.encoder import PROFILES, encode
-from fedbed.codec.format import DEFAULT_MAX_BYTES, ArraySpec
+from fedbed.codec.encoder import encode
+from fedbed.codec.format import DEFAULT_MAX_BYTES
+from fedbed.codec.items import fingerprint
 from fedbed.codec.payload import Payload, decode
+from fedbed.codec.profiles import PROFILES, Profile
+from fedbed.codec.spec import ArraySpec
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
     "PROFILES",
     "ArraySpec",
     "Payload",
+    "Profile",
     "compressors",
     "decode",
     "encode",
+    "fingerprint",
 ]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, List, Mapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Tuple
 
 import numpy as np
 import numpy.typing as npt
@@ -11,67 +11,93 @@ import numpy.typing as npt
 from fedbed.codec import planes
 from fedbed.codec.compress import compressor as open_compressor
 from fedbed.codec.compress import compressors
-from fedbed.codec.format import PLANES, RAW, ArraySpec, Entry, Header, Segment, pack, show
-from fedbed.errors import PayloadError, UsageError
-
-PROFILES = ("raw", "exact")
-"""`raw`: the items as they are. `exact`: the same bits, in fewer bytes where that pays."""
+from fedbed.codec.difference import Reference
+from fedbed.codec.format import PLANES, RAW, Entry, Header, Segment, pack
+from fedbed.codec.items import describe, to_items
+from fedbed.codec.lossy import Coder
+from fedbed.codec.profiles import PROFILES, loses
+from fedbed.errors import UsageError
 
 # Below this the header's words about planes outweigh what they save.
 _SMALL_BYTES = 1024
+
+_Parts = List[Tuple[bool, memoryview]]
 
 
 def encode(
     arrays: Mapping[str, npt.NDArray[Any]],
     profile: str = "exact",
     compressor: Optional[str] = None,
+    reference: Optional[Mapping[str, npt.NDArray[Any]]] = None,
+    residual: Optional[MutableMapping[str, npt.NDArray[np.float32]]] = None,
+    seed: int = 0,
 ) -> bytes:
     """Return the payload (see `fedbed.codec.format`) that holds `arrays`, in the mapping's order.
 
     Args:
         arrays: name to array of any shape, memory order and byte order; dtypes are bool, integers,
             float16/32/64 and complex64/128.
-        profile: one of `PROFILES`; both restore every bit.
+        profile: one of `PROFILES`. A lossy one touches float32 arrays of 4096 items and more;
+            all others keep every bit.
         compressor: one of `compressors()`; the first of them unless given.
+        reference: arrays that the reader holds too. Lossy profiles then store differences to
+            them, and the payload is read with the same reference only; others ignore it.
+        residual: for profile `small`, name to float32 array of what earlier encodings lost: it is
+            added before encoding, and replaced by what this one loses. Unchanged on an error;
+            other profiles ignore it.
+        seed: of the rounding of `int8`, 0 or more. Give every node and round its own: that makes
+            the errors of updates that are averaged independent.
 
     The same input gives the same bytes with the same version of the compressor's library.
-    Raises PayloadError for what the format can't hold, UsageError for an unknown profile or
-    compressor.
+    Raises PayloadError for what the format or the profile can't hold and for a reference or
+    residual that doesn't fit, UsageError for an unknown profile or compressor or a negative seed.
     """
     if profile not in PROFILES:
         raise UsageError(f"no codec profile {profile!r}; use one of {', '.join(PROFILES)}")
+    if seed < 0:
+        raise UsageError(f"the codec's seed is {seed}; it must be 0 or more")
     name_of_compressor = compressor or compressors()[0]
     squeeze = open_compressor(name_of_compressor)
+    base = Reference(reference) if reference is not None and PROFILES[profile].lossy else None
+    coder = Coder(profile, base, seed)
+    earlier = {} if residual is None else residual
+    lost: Dict[str, npt.NDArray[np.float32]] = {}
     entries: List[Entry] = []
     body: List[memoryview] = []
-    for name, array in arrays.items():
-        spec, items = _items(name, array)
-        parts: List[Tuple[bool, memoryview]] = []
-        if profile == "exact" and items.size >= _SMALL_BYTES:
-            parts = planes.split(items, squeeze)
-        stages = (PLANES,) if len(parts) > 1 else ()
-        if not parts and items.size:
-            parts = [(False, items.reshape(-1).data)]
-        raw = items.size // max(len(parts), 1)
+    for index, (name, array) in enumerate(arrays.items()):
+        spec = describe(name, array)
+        if loses(profile, spec):
+            stages, coded, left = coder.encode(spec, array, index, earlier)
+            sizes = [segment.size for segment in coded]
+            parts = [planes.pack(segment, squeeze) for segment in coded]
+            if left is not None:
+                lost[name] = left
+        else:
+            stages, sizes, parts = _exactly(to_items(array), profile, squeeze)
         segments = [
-            Segment(name_of_compressor if packed else RAW, raw, len(part)) for packed, part in parts
+            Segment(name_of_compressor if packed else RAW, size, len(part))
+            for size, (packed, part) in zip(sizes, parts)
         ]
         entries.append(Entry(spec, stages, tuple(segments)))
         body.extend(part for _, part in parts)
     digest = hashlib.sha256()
     for part in body:
         digest.update(part)
-    return b"".join([pack(Header(profile, tuple(entries), digest.hexdigest())), *body])
+    mark = None if base is None else base.fingerprint
+    head = pack(Header(profile, tuple(entries), digest.hexdigest(), mark))
+    if residual is not None:
+        residual.update(lost)
+    return b"".join([head, *body])
 
 
-def _items(name: str, array: npt.NDArray[Any]) -> Tuple[ArraySpec, planes.Bytes]:
-    """Return what to write about an array and its little-endian items, uint8 (n, item bytes)."""
-    if not isinstance(array, (np.ndarray, np.generic)) or isinstance(array, np.ma.MaskedArray):
-        given = type(array).__name__
-        raise PayloadError(f"array {show(str(name))} is a {given}; give a plain numpy array")
-    spec = ArraySpec(name, array.dtype.name, tuple(array.shape))
-    wire = np.ascontiguousarray(array, dtype=array.dtype.newbyteorder("<"))
-    if spec.dtype == "bool":
-        # numpy takes any byte but 0 for True; the wire has only 1.
-        wire = wire.view(np.uint8) != 0
-    return spec, wire.reshape(-1).view(np.uint8).reshape(-1, wire.dtype.itemsize)
+def _exactly(
+    items: planes.Bytes, profile: str, squeeze: planes.Squeeze
+) -> Tuple[Tuple[str, ...], List[int], _Parts]:
+    """Return stages, raw sizes and parts of items, uint8 (n, item bytes), that keep every bit."""
+    parts: _Parts = []
+    if profile != "raw" and items.size >= _SMALL_BYTES:
+        parts = planes.split(items, squeeze)
+    stages = (PLANES,) if len(parts) > 1 else ()
+    if not parts and items.size:
+        parts = [(False, items.reshape(-1).data)]
+    return stages, [items.size // len(parts)] * len(parts) if parts else [], parts

@@ -18,9 +18,16 @@ The header is an object:
 - `segments` are `[compressor, raw bytes, stored bytes]`. Compressors: `raw` (as it is, both sizes
   equal), `zlib` (RFC 1950) and `zstd` (RFC 8878, one frame with its content size); the latter two
   only where they make the segment smaller. Segments have no offsets, so they can't overlap.
-- `stages` lists what was done to the items before compression, in order. Version 1 knows
-  `[]` (one segment: the items) and `["planes"]` (one segment per byte of an item, lowest byte
-  first). An array without items has no stages and no segments.
+- `stages` lists what was done to the items before compression, in order. An array without items
+  has no stages and no segments. Version 1 knows, for n items,
+  `[]`: one segment, the items;
+  `["planes"]`: one segment per byte of an item, lowest byte first; and for float32 alone
+  `["bf16"]`: the lower and the upper bytes of the items in bfloat16, n each;
+  `["int8"]`: scales (float32, one per channel, see `fedbed.codec.int8`), n signed bytes;
+  `["sparse", "int8"]`: one scale (float32), gaps and k signed bytes (see `fedbed.codec.sparse`).
+  `"delta"` before one of the last three: the difference to the array of that name in the
+  reference, whose fingerprint (see `fedbed.codec.fingerprint`) then is the header's `reference`,
+  a key that other payloads lack.
 - A header that isn't byte for byte what `pack` writes for the same content is refused: that rules
   out double keys, odd numbers and two spellings of one payload.
 
@@ -32,10 +39,12 @@ from __future__ import annotations
 import json
 import re
 import struct
-import sys
 from dataclasses import dataclass
-from typing import Any, Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, NamedTuple, Optional, Tuple
 
+from fedbed.codec.int8 import channels
+from fedbed.codec.sparse import gap_bytes_fit
+from fedbed.codec.spec import ITEM_BYTES, ArraySpec, show
 from fedbed.errors import PayloadError
 
 MAGIC = b"FBP1"
@@ -44,82 +53,10 @@ PREFIX_BYTES = 8
 # JSON of empty lists takes some 25 times its own size once parsed; this keeps that below 30 MB.
 MAX_HEADER_BYTES = 1 << 20
 MAX_ARRAYS = 8192
-MAX_NAME_BYTES = 512
-MAX_DIMS = 32  # numpy 1 on old nodes has no more
 DEFAULT_MAX_BYTES = 1 << 30
 
 RAW, ZLIB, ZSTD = "raw", "zlib", "zstd"
-PLANES = "planes"
-
-ITEM_BYTES: Dict[str, int] = {
-    "bool": 1,
-    "int8": 1,
-    "int16": 2,
-    "int32": 4,
-    "int64": 8,
-    "uint8": 1,
-    "uint16": 2,
-    "uint32": 4,
-    "uint64": 8,
-    "float16": 2,
-    "float32": 4,
-    "float64": 8,
-    "complex64": 8,
-    "complex128": 16,
-}
-
-
-def show(name: str) -> str:
-    """Return `name` quoted, on one line and shortened, for use in a message."""
-    text = repr(name)
-    return text if len(text) <= 80 else text[:76] + "...'"
-
-
-@dataclass(frozen=True)
-class ArraySpec:
-    """Name, dtype (a key of `ITEM_BYTES`) and shape of one array; PayloadError if impossible."""
-
-    name: str
-    dtype: str
-    shape: Tuple[int, ...]
-
-    def __post_init__(self) -> None:
-        if not isinstance(self.name, str):
-            raise PayloadError(f"an array's name must be a string, not {type(self.name).__name__}")
-        try:
-            length = len(self.name.encode("utf-8"))
-        except UnicodeEncodeError:
-            raise PayloadError(f"array name {show(self.name)} has a lone surrogate") from None
-        if length > MAX_NAME_BYTES:
-            raise PayloadError(
-                f"array name {show(self.name)} takes {length} bytes; {MAX_NAME_BYTES} are allowed"
-            )
-        if not isinstance(self.dtype, str) or self.dtype not in ITEM_BYTES:
-            given = show(self.dtype) if isinstance(self.dtype, str) else "no string"
-            raise PayloadError(
-                f"array {show(self.name)}: dtype {given} can't be sent;"
-                f" use one of {', '.join(ITEM_BYTES)}"
-            )
-        if not isinstance(self.shape, tuple) or len(self.shape) > MAX_DIMS:
-            raise PayloadError(
-                f"array {show(self.name)}: the shape must be a tuple of at most {MAX_DIMS}"
-            )
-        span = ITEM_BYTES[self.dtype]
-        for dim in self.shape:
-            if type(dim) is not int or not 0 <= dim <= sys.maxsize:
-                raise PayloadError(f"array {show(self.name)}: impossible dimension in its shape")
-            # numpy refuses (0, 2**62) although it has no items, so empty dimensions don't count.
-            span *= max(dim, 1)
-        if span > sys.maxsize:
-            raise PayloadError(f"array {show(self.name)}: its shape overflows")
-
-    @property
-    def nbytes(self) -> int:
-        """Raw size in bytes."""
-        size = ITEM_BYTES[self.dtype]
-        for dim in self.shape:
-            size *= dim
-        return size
+PLANES, DELTA, BF16, INT8, SPARSE = "planes", "delta", "bf16", "int8", "sparse"
 
 
 class Segment(NamedTuple):
@@ -151,6 +88,7 @@ class Header:
     profile: str
     entries: Tuple[Entry, ...]
     sha256: str
+    reference: Optional[str] = None
 
     @property
     def body_bytes(self) -> int:
@@ -194,24 +132,29 @@ def parse(text: bytes, max_bytes: int) -> Header:
     if type(version) is not int or version != VERSION:
         given = version if type(version) is int else "missing"
         raise PayloadError(f"payload version is {given}; this fedbed reads {VERSION}")
+    reference = tree.pop("reference", None)
     arrays, profile, sha256, _ = _fields(tree, "arrays", "profile", "sha256", "version")
     if type(profile) is not str or not re.fullmatch("[a-z0-9][a-z0-9_+.-]{0,63}", profile):
         raise PayloadError("payload header: the profile is no short lower-case name")
-    if type(sha256) is not str or not re.fullmatch("[0-9a-f]{64}", sha256):
+    if not _is_sha256(sha256):
         raise PayloadError("payload header: sha256 must be 64 hexadecimal digits")
+    if reference is not None and not _is_sha256(reference):
+        raise PayloadError("payload header: reference must be 64 hexadecimal digits")
     if type(arrays) is not list or len(arrays) > MAX_ARRAYS:
         raise PayloadError(f"payload header: arrays must be a list of at most {MAX_ARRAYS}")
     entries: Dict[str, Entry] = {}
     total = 0
     for item in arrays:
         entry = _entry(item)
+        if DELTA in entry.stages and reference is None:
+            raise PayloadError(f"array {show(entry.spec.name)}: a delta without its reference")
         if entry.spec.name in entries:
             raise PayloadError(f"array {show(entry.spec.name)} comes twice")
         total += entry.spec.nbytes
         if total > max_bytes:
             raise PayloadError(f"payload holds more than the {max_bytes} bytes permitted here")
         entries[entry.spec.name] = entry
-    header = Header(profile, tuple(entries.values()), sha256)
+    header = Header(profile, tuple(entries.values()), sha256, reference)
     if _canonical(header) != text:
         raise PayloadError("payload header isn't in canonical form")
     return header
@@ -229,12 +172,14 @@ def _canonical(header: Header) -> bytes:
         }
         for entry in header.entries
     ]
-    tree = {
+    tree: Dict[str, Any] = {
         "arrays": arrays,
         "profile": header.profile,
         "sha256": header.sha256,
         "version": VERSION,
     }
+    if header.reference is not None:
+        tree["reference"] = header.reference
     return json.dumps(tree, sort_keys=True, separators=(",", ":")).encode("ascii")
 
 
@@ -243,6 +188,10 @@ def _integer(digits: str) -> int:
     if len(digits) > 20:
         raise PayloadError("payload header: a number is too large")
     return int(digits)
+
+
+def _is_sha256(value: object) -> bool:
+    return type(value) is str and re.fullmatch("[0-9a-f]{64}", value) is not None
 
 
 def _fields(value: object, *names: str) -> List[Any]:
@@ -258,16 +207,42 @@ def _entry(value: object) -> Entry:
     spec = ArraySpec(name, dtype, tuple(shape) if type(shape) is list else shape)
     if type(nbytes) is not int or nbytes != spec.nbytes:
         raise PayloadError(f"array {show(spec.name)}: nbytes doesn't follow from dtype and shape")
-    item = ITEM_BYTES[spec.dtype]
-    if stages == []:
-        sizes = [nbytes] if nbytes else []
-    elif stages == [PLANES] and item > 1 and nbytes:
-        sizes = [nbytes // item] * item
-    else:
-        raise PayloadError(f"array {show(spec.name)}: stages that this fedbed doesn't know")
-    if type(segments) is not list or len(segments) != len(sizes):
+    if type(segments) is not list:
+        raise PayloadError(f"array {show(spec.name)}: its segments must be a list")
+    sizes = _sizes(spec, stages, segments)
+    if len(segments) != len(sizes):
         raise PayloadError(f"array {show(spec.name)}: it must have {len(sizes)} segments")
     return Entry(spec, tuple(stages), tuple(_segment(spec, *pair) for pair in zip(segments, sizes)))
+
+
+def _sizes(spec: ArraySpec, stages: object, segments: List[Any]) -> List[int]:
+    """Return the raw bytes of each segment that an array of such stages must have."""
+    item = ITEM_BYTES[spec.dtype]
+    count = spec.nbytes // item
+    if stages == []:
+        return [spec.nbytes] if count else []
+    if stages == [PLANES] and item > 1 and count:
+        return [count] * item
+    if isinstance(stages, list) and spec.dtype == "float32" and count:
+        lossy = stages[1:] if stages[0] == DELTA else stages
+        if lossy == [BF16]:
+            return [count] * 2
+        if lossy == [INT8]:
+            return [4 * channels(spec), count]
+        if lossy == [SPARSE, INT8]:
+            return [4, *_sparse_sizes(spec, segments)]
+    raise PayloadError(f"array {show(spec.name)}: stages that this fedbed doesn't know")
+
+
+def _sparse_sizes(spec: ArraySpec, segments: List[Any]) -> List[int]:
+    """Return the declared raw bytes of gaps and levels, which follow from no shape."""
+    declared = [part[1] if isinstance(part, list) and len(part) == 3 else -1 for part in segments]
+    if len(declared) != 3 or any(type(size) is not int for size in declared):
+        raise PayloadError(f"array {show(spec.name)}: it must have 3 segments with sizes")
+    _, gaps, levels = declared
+    if not gap_bytes_fit(spec.nbytes // 4, levels, gaps):
+        raise PayloadError(f"array {show(spec.name)}: impossible number of positions")
+    return [gaps, levels]
 
 
 def _segment(spec: ArraySpec, value: object, size: int) -> Segment:

@@ -33,10 +33,15 @@ def split(items: Bytes, squeeze: Squeeze) -> List[Tuple[bool, memoryview]]:
     planes: List[Tuple[bool, memoryview]] = []
     for byte, promised in enumerate(promising):
         plane = np.ascontiguousarray(items[:, byte])
-        packed = squeeze(plane.data) if promised else b""
-        smaller = promised and len(packed) < plane.size
-        planes.append((smaller, memoryview(packed) if smaller else plane.data))
+        planes.append(_pack(plane, squeeze) if promised else (False, plane.data))
     return planes
+
+
+def pack(plane: Bytes, squeeze: Squeeze) -> Tuple[bool, memoryview]:
+    """Return (compressed?, bytes) of one plane, uint8 (n,), compressed where a sample gains."""
+    if plane.size and _pays(plane, squeeze):
+        return _pack(plane, squeeze)
+    return False, plane.data
 
 
 def fill(plane: Bytes, pieces: Iterable[memoryview]) -> None:
@@ -45,6 +50,12 @@ def fill(plane: Bytes, pieces: Iterable[memoryview]) -> None:
     for piece in pieces:
         plane[position : position + len(piece)] = np.frombuffer(piece, np.uint8)
         position += len(piece)
+
+
+def _pack(plane: Bytes, squeeze: Squeeze) -> Tuple[bool, memoryview]:
+    packed = squeeze(plane.data)
+    smaller = len(packed) < plane.size
+    return smaller, memoryview(packed) if smaller else plane.data
 
 
 def _pays(plane: Bytes, squeeze: Squeeze) -> bool:

@@ -9,7 +9,7 @@ import numpy.typing as npt
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from fedbed.codec.format import ITEM_BYTES
+from fedbed.codec.spec import ITEM_BYTES
 
 Array = npt.NDArray[Any]
 

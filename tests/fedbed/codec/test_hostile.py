@@ -169,7 +169,7 @@ def _set(place: str, value: Any) -> Callable[[Dict[str, Any]], None]:
         (_set("shape", [10**30]), "too large"),
         (_set("shape", [2]), "nbytes doesn't follow"),
         (_set("nbytes", 4.0), "nbytes doesn't follow"),
-        (_set("stages", ["int8"]), "stages that"),
+        (_set("stages", ["int4"]), "stages that"),
         (_set("stages", ["planes", "planes"]), "stages that"),
         (_set("stages", None), "stages that"),
         (_set("stages", ["planes"]), "4 segments"),
