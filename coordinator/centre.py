@@ -7,20 +7,22 @@ import contextlib
 import time
 from typing import Any
 
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from coordinator.fleet.service import FleetService
-from coordinator.live import EVENTS_KEPT, Live
+from coordinator.live import EVENTS_KEPT, Live, Picture
 from coordinator.runs.board import Board
 from coordinator.runs.exchange import Exchange
 from coordinator.runs.service import RunService
 from coordinator.settings import Settings
 from coordinator.store import tables
 from coordinator.store.blobs import BlobStore
-from coordinator.store.database import Database
+from coordinator.store.database import Database, Row
 from fedbed import __version__
 from fedbed.errors import FedbedError
 
+_INSERT_EVENT = insert(tables.Base.metadata.tables[tables.Event.__tablename__])
 TICK_S = 1.0
 """While a run is on, watchers hear at least this often: countdowns move."""
 
@@ -32,6 +34,7 @@ class Centre:
         folder = settings.state_dir
         self.settings = settings
         self.live = Live()
+        self.picture = Picture(self.live, self.snapshot)
         self.database = Database.in_folder(folder)
         self.blobs = BlobStore(folder / "blobs")
         """Bundles of Flower apps; models and samples are the runs' own."""
@@ -65,9 +68,7 @@ class Centre:
             ) from error
         self.database.start()
         self.live.remember(self.database.read(_latest_events))
-        self.live.on_event = lambda event: self.database.note(
-            lambda session: session.add(tables.Event(**event))
-        )
+        self.live.on_event = lambda event: self.database.note(Row(_INSERT_EVENT, event))
         self.fleet.run_of = self.runs.run_of
         self.fleet.on_change = self.runs.fleet_changed
         self.fleet.start()

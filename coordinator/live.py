@@ -8,9 +8,14 @@ from collections import deque
 from collections.abc import Callable, Iterable
 from typing import Any
 
+from pydantic_core import to_json
+
 EVENTS_KEPT = 200
 GATHER_S = 0.1
 """How long changes are gathered before a watcher hears of them: ten pictures a second suffice."""
+GATHER_LIMIT_S = 1.0
+SHARE = 0.05
+"""Share of the daemon's time that pictures may take: those of a thousand nodes come less often."""
 
 
 class Live:
@@ -20,6 +25,7 @@ class Live:
         self.version = 1
         self.on_event: Callable[[dict[str, Any]], None] = lambda _event: None
         """Called with each event as it happens."""
+        self.gather_s = GATHER_S
         self._changed = asyncio.Event()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
 
@@ -60,5 +66,30 @@ class Live:
             except TimeoutError:
                 return self.version
         # Changes come in bursts, and each picture costs the daemon time that rounds could use.
-        await asyncio.sleep(min(GATHER_S, wait_s))
+        await asyncio.sleep(min(self.gather_s, wait_s))
         return self.version
+
+    def drawn(self, took_s: float) -> None:
+        """A picture took `took_s` seconds of the event loop: gather long enough for its share."""
+        self.gather_s = min(max(GATHER_S, took_s / SHARE), GATHER_LIMIT_S)
+
+
+class Picture:
+    """The latest picture as JSON: those who watch at the same time get the same bytes."""
+
+    def __init__(self, live: Live, draw: Callable[[], dict[str, Any]]) -> None:
+        self._live = live
+        self._draw = draw
+        self._version = 0
+        self._at = 0.0
+        self._body = b""
+
+    def body(self) -> bytes:
+        """Return the picture, drawn anew if anything has changed or its clocks have moved on."""
+        began = time.monotonic()
+        if self._version != self._live.version or began - self._at > self._live.gather_s:
+            self._version = self._live.version
+            self._body = to_json(self._draw(), inf_nan_mode="null")
+            self._at = time.monotonic()
+            self._live.drawn(self._at - began)
+        return self._body

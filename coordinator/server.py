@@ -7,14 +7,17 @@ import contextlib
 import errno
 import fcntl
 import logging
+import math
 import os
 import resource
 import signal
 import socket
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import cast
 
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
@@ -24,8 +27,15 @@ from coordinator.centre import Centre
 from coordinator.settings import Settings
 from fedbed.errors import FedbedError, PortInUse, UsageError
 
-BACKLOG = 2048
+log = logging.getLogger("fedbed")
+BACKLOG = 4096
 KEEP_ALIVE_S = 75
+SWITCH_S = 0.001
+CONNECTIONS_PER_NODE = 2
+"""One for the poll, one for bulk data."""
+OWN_FILES = 64
+FEW_CONNECTIONS = 2000
+TELL_EVERY_S = 60.0
 
 
 def serve(settings: Settings) -> int:
@@ -37,6 +47,13 @@ def serve(settings: Settings) -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(levelname).1s %(name)s: %(message)s", stream=sys.stderr
     )
+    most = most_connections(_allow_many_files())
+    if most < FEW_CONNECTIONS:
+        log.warning(
+            "the limit of open files lets about %d nodes connect at a time: raise the hard limit "
+            "(`ulimit -Hn`) for more",
+            most // CONNECTIONS_PER_NODE,
+        )
     with _only_one(settings.state_dir), _listen(settings.host, settings.port) as listener:
         port = listener.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
@@ -45,7 +62,7 @@ def serve(settings: Settings) -> int:
         server = _Server(
             uvicorn.Config(
                 make_app(centre),
-                http=_watching(centre.fleet.connection_lost),
+                http=_watching(centre.fleet.connection_lost, most),
                 log_level="warning",
                 access_log=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
@@ -57,7 +74,8 @@ def serve(settings: Settings) -> int:
             settings.ready_file,
             centre,
         )
-        _allow_many_connections()
+        # An event loop that waits 5 ms for each thread which holds the interpreter stands still.
+        sys.setswitchinterval(SWITCH_S)
         if settings.stop_with_parent:
             threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
         server.run(sockets=[listener])
@@ -69,10 +87,28 @@ def serve(settings: Settings) -> int:
     return 0
 
 
-def _watching(on_lost: Callable[[tuple[str, int]], None]) -> type[asyncio.Protocol]:
-    """Return uvicorn's HTTP protocol, with a word to us when a connection closes."""
+def _watching(on_lost: Callable[[tuple[str, int]], None], most: int) -> type[asyncio.Protocol]:
+    """Return uvicorn's HTTP protocol, with a word to us when a connection closes.
+
+    Beyond `most` connections it hangs up: the files that are left are for results and database.
+    """
+    told_at = -math.inf
 
     class Watching(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+        def connection_made(self, transport: asyncio.BaseTransport) -> None:
+            nonlocal told_at
+            super().connection_made(transport)
+            if len(self.connections) <= most:
+                return
+            cast(asyncio.Transport, transport).abort()
+            if time.monotonic() > told_at + TELL_EVERY_S:
+                told_at = time.monotonic()
+                log.error(
+                    "%d connections are open, as many as the limit of open files allows: other "
+                    "nodes have to wait; raise the hard limit (`ulimit -Hn`)",
+                    most,
+                )
+
         def connection_lost(self, exc: Exception | None) -> None:
             super().connection_lost(exc)
             if self.client is not None:
@@ -114,11 +150,19 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def _allow_many_connections() -> None:
-    """Raise the limit of open files to what the system grants: each node's poll is a socket."""
+def _allow_many_files() -> int:
+    """Raise the limit of open files to what the system grants; returns it."""
     _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     with contextlib.suppress(OSError, ValueError):
         resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+
+
+def most_connections(files: int) -> int:
+    """How many connections `files` open files allow: an upload needs a file beside its socket."""
+    if files == resource.RLIM_INFINITY:
+        return sys.maxsize
+    return max(1, (files - OWN_FILES) * CONNECTIONS_PER_NODE // (CONNECTIONS_PER_NODE + 1))
 
 
 def _listen(host: str, port: int) -> socket.socket:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from fedbed import __version__
+from fedbed.cli.parser import Parser
 from fedbed.errors import UsageError
 
 DEFAULT_PORT = 8470
@@ -27,7 +28,8 @@ class Settings:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m coordinator`."""
-    p = argparse.ArgumentParser(
+    p = Parser(
+        own_program=True,
         prog="fedbed coordinator",
         description="Serve the API, the live page and the runs; nodes join it with `fedbed agent`.",
         epilog="Stop with Ctrl-C. Runs that are under way go on at the next start.",
@@ -36,7 +38,7 @@ def parser() -> argparse.ArgumentParser:
     add("--host", default="127.0.0.1", help="address to listen on (default: %(default)s)")
     add(
         "--port",
-        type=int,
+        type=_port,
         default=DEFAULT_PORT,
         help="port to listen on, 0 for any free one (default: %(default)s)",
     )
@@ -61,8 +63,6 @@ def parser() -> argparse.ArgumentParser:
 def parse(argv: list[str]) -> Settings:
     """Return the settings; UsageError for a port or an address that won't do."""
     args = parser().parse_args(argv)
-    if not 0 <= args.port <= 65535:
-        raise UsageError(f"--port: {args.port} is not between 0 and 65535")
     if not _is_loopback(args.host) and not args.insecure:
         raise UsageError(
             f"--host: {args.host} can be reached by others, and this coordinator asks nobody for a "
@@ -71,10 +71,17 @@ def parse(argv: list[str]) -> Settings:
     return Settings(
         host=args.host,
         port=args.port,
-        state_dir=args.state_dir,
+        # A run's process works in its own folder, where a relative path leads elsewhere.
+        state_dir=args.state_dir.resolve(),
         ready_file=args.ready_file,
         stop_with_parent=args.stop_with_parent,
     )
+
+
+def _port(text: str) -> int:
+    if not text.isdecimal() or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"given '{text}', allowed: 0 to 65535")
+    return int(text)
 
 
 def _is_loopback(host: str) -> bool:

@@ -13,6 +13,8 @@ from edge_agent.backoff import Backoff
 from edge_agent.blobs import BlobCache
 from edge_agent.config import AgentConfig
 from edge_agent.link import Link
+from edge_agent.residuals import FOLDER as RESIDUALS
+from edge_agent.residuals import Residuals
 from edge_agent.spool import Spool
 from edge_agent.worker_process import WorkerDied, WorkerProcess
 from fedbed.errors import CoordinatorAway, FedbedError
@@ -30,6 +32,7 @@ class Executor:
         self._config = config
         self._spool = spool
         self._blobs = blobs
+        self._residuals = Residuals(config.state_dir / RESIDUALS)
         self._link = Link(config.coordinator)
         self._queue: queue.Queue[Optional[WorkItem]] = queue.Queue()
         self._guard = threading.Lock()
@@ -84,8 +87,8 @@ class Executor:
             for item in items:
                 if item in self._holding:
                     self._holding[item].set()
-                else:
-                    self._spool.remove(item)
+                elif self._spool.path(item).is_file():
+                    self._discard(item)
 
     def serve_run(self, run: Optional[str]) -> None:
         """Note which run this node is part of; a worker of another run gives its memory back."""
@@ -142,6 +145,7 @@ class Executor:
         try:
             size, digest = self._train(item, timeline, aborted)
         except (FedbedError, WorkerDied, OSError) as error:
+            self._residuals.forget(item.id)
             if self._stopping.is_set() or aborted.is_set():
                 return
             if isinstance(error, CoordinatorAway):
@@ -158,6 +162,7 @@ class Executor:
                 return
         self._away.reset()
         for old in self._spool.trim():
+            self._residuals.forget(old)
             log.warning("%s: dropped from the spool, which is full", old)
         self._send(item.id, size, digest, aborted)
 
@@ -210,6 +215,8 @@ class Executor:
 
     def _send(self, item: str, size: int, digest: str, aborted: threading.Event) -> None:
         backoff = Backoff()
+        # A try that broke off may have arrived: then what the update left out must stay.
+        perhaps_taken = False
         while not self._stopping.is_set() and not aborted.is_set():
             try:
                 self._link.upload(
@@ -219,17 +226,30 @@ class Executor:
                     digest,
                     UPLOAD_TIMEOUT_S,
                 )
+                perhaps_taken = True
             except CoordinatorAway:
+                perhaps_taken = True
                 self._stopping.wait(backoff.next_s())
                 continue
             except FedbedError as refusal:
                 log.info("%s: the coordinator refused the result: %s", item, refusal)
+                perhaps_taken = False
             except OSError as error:
                 log.warning("%s: the spooled result can't be read: %s", item, error)
+                perhaps_taken = False
             break
-        if not self._stopping.is_set():
-            with contextlib.suppress(OSError):
+        if self._stopping.is_set():
+            return
+        with contextlib.suppress(OSError):
+            if perhaps_taken:
                 self._spool.remove(item)
+            else:
+                self._discard(item)
+
+    def _discard(self, item: str) -> None:
+        """Forget a result that nobody has taken, and that anything was left out of it."""
+        self._spool.remove(item)
+        self._residuals.forget(item)
 
 
 def _blobs_of(item: WorkItem) -> List[BlobRef]:

@@ -12,7 +12,7 @@ import json
 import select
 import socket
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, Optional, Type
 from urllib.parse import urlsplit
 
 from fedbed.errors import CoordinatorAway, PayloadError, by_code
@@ -20,6 +20,8 @@ from fedbed.link.messages import BlobRef
 
 CHUNK = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
+_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+"""What OpenSSL's versions say when the answer to their greeting is plain HTTP."""
 
 
 class Link:
@@ -71,9 +73,10 @@ class Link:
         if have > blob.size:
             part.unlink()
             have = 0
+        digest = _hashed(part) if have else hashlib.sha256()
         if have < blob.size:
-            self._fetch_rest(blob, part, have, timeout_s)
-        if sha256_of(part) != blob.sha256:
+            digest = self._fetch_rest(blob, part, have, digest, timeout_s)
+        if digest.hexdigest() != blob.sha256:
             part.unlink()
             raise PayloadError(f"blob {blob.sha256[:12]} came with other bytes than its hash says")
         part.replace(target)
@@ -98,7 +101,10 @@ class Link:
                 raise self._away(error) from error
         self._checked(response, answer)
 
-    def _fetch_rest(self, blob: BlobRef, part: Path, have: int, timeout_s: float) -> None:
+    def _fetch_rest(
+        self, blob: BlobRef, part: Path, have: int, digest: hashlib._Hash, timeout_s: float
+    ) -> hashlib._Hash:
+        """Fetch what a part lacks, of whose `have` bytes `digest` is; returns that of the whole."""
         headers = {"Range": f"bytes={have}-"} if have else {}
         try:
             response = self._send("GET", f"/api/v1/blobs/{blob.sha256}", None, headers, timeout_s)
@@ -109,13 +115,15 @@ class Link:
             self._checked(response, refusal)
             raise self._stranger()
         resumed = response.status == 206
-        size = have if resumed else 0
+        if not resumed:
+            have, digest = 0, hashlib.sha256()
         try:
             with part.open("ab" if resumed else "wb") as f:
                 for chunk in self._chunks(response):
-                    size += len(chunk)
-                    if size > blob.size:
+                    have += len(chunk)
+                    if have > blob.size:
                         raise PayloadError(f"blob {blob.sha256[:12]} is larger than announced")
+                    digest.update(chunk)
                     f.write(chunk)
         except (OSError, PayloadError):
             self.close()  # the rest of the answer is still on its way
@@ -123,6 +131,7 @@ class Link:
         if response.length:
             # http.client takes a cut connection for the end of the body.
             raise self._away(ConnectionError("the connection was cut"))
+        return digest
 
     def _chunks(self, response: http.client.HTTPResponse) -> Iterator[bytes]:
         while True:
@@ -157,11 +166,10 @@ class Link:
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port
-        connection: http.client.HTTPConnection
+        kind: Type[http.client.HTTPConnection] = http.client.HTTPConnection
         if self._parts.scheme == "https":
-            connection = http.client.HTTPSConnection(host, port, timeout=CONNECT_TIMEOUT_S)
-        else:
-            connection = http.client.HTTPConnection(host, port, timeout=CONNECT_TIMEOUT_S)
+            kind = http.client.HTTPSConnection
+        connection = kind(host, port, timeout=CONNECT_TIMEOUT_S, blocksize=CHUNK)
         connection.connect()
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._connection = connection
@@ -169,6 +177,10 @@ class Link:
 
     def _away(self, error: BaseException) -> CoordinatorAway:
         self.close()
+        if getattr(error, "reason", None) in _PLAIN:
+            return CoordinatorAway(
+                f"what listens at {self._url} speaks http, not https: change that in --coordinator."
+            )
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return CoordinatorAway(
             f"no answer from the coordinator at {self._url} ({reason}): "
@@ -206,8 +218,12 @@ def _is_stale(connection: http.client.HTTPConnection) -> bool:
 
 def sha256_of(path: Path) -> str:
     """Hash a file."""
+    return _hashed(path).hexdigest()
+
+
+def _hashed(path: Path) -> hashlib._Hash:
     digest = hashlib.sha256()
     with path.open("rb") as f:
         for chunk in iter(lambda: f.read(CHUNK), b""):
             digest.update(chunk)
-    return digest.hexdigest()
+    return digest

@@ -15,6 +15,8 @@ from fedbed import __version__
 from fedbed.errors import RequirementMissing
 from fedbed.link.messages import NodeCost, NodeProfile
 
+CODEC_PROFILES = ("raw", "exact", "bf16", "int8", "small")
+"""Those of `fedbed.codec.PROFILES`, which only the worker can import: it has numpy."""
 _STARTED = time.monotonic()
 _PROBE = """
 import json
@@ -39,6 +41,7 @@ def profile(worker_python: str) -> NodeProfile:
         cpus=os.cpu_count() or 1,
         memory_bytes=psutil.virtual_memory().total,
         packages=_packages(worker_python),
+        codecs=list(CODEC_PROFILES),
     )
 
 

@@ -9,8 +9,10 @@ imported by the run's process and by workers that run ClientApps, never by a dae
 from __future__ import annotations
 
 import os
+import sys
+from io import BytesIO
 from pathlib import Path
-from typing import Any, Callable, Dict, Mapping, Tuple
+from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 os.environ.setdefault("FLWR_TELEMETRY_ENABLED", "0")
 os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
@@ -27,7 +29,7 @@ from flwr.app import (
     MetricRecord,
     RecordDict,
 )
-from flwr.serverapp.strategy import Strategy
+from flwr.serverapp.strategy import Strategy, strategy_utils
 from flwr.supercore.object_ref import load_app as _load_app
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
@@ -36,6 +38,8 @@ from fedbed.errors import ExperimentError
 
 __all__ = [
     "SERVER_NODE_ID",
+    "HeldArray",
+    "LazyArray",
     "array_of",
     "assign_message_id",
     "become",
@@ -45,12 +49,50 @@ __all__ = [
     "join_records",
     "load_attribute",
     "ndarrays_of",
+    "replace_averaging",
     "replace_start",
     "reply",
     "split_records",
 ]
 
 SERVER_NODE_ID = 1
+NUMPY = "numpy.ndarray"
+"""What flwr calls the form in which it serialises arrays."""
+_STRATEGIES = "flwr.serverapp.strategy"
+_AVERAGING = "aggregate_arrayrecords"
+
+
+class LazyArray(Array):
+    """A flwr Array that makes its bytes in flwr's form (.npy) when somebody asks for them.
+
+    Serialising and parsing cost as much as averaging does, and few ask for more than `numpy()`.
+    """
+
+    def __init__(self, dtype: str, shape: Tuple[int, ...]) -> None:
+        self.dtype = dtype
+        self.shape = shape
+        self.stype = NUMPY
+
+    @property
+    def data(self) -> bytes:  # type: ignore[override]
+        """Return the array as flwr serialises it."""
+        buffer = BytesIO()
+        np.save(buffer, self.numpy(), allow_pickle=False)
+        return buffer.getvalue()
+
+
+class HeldArray(LazyArray):
+    """A flwr Array that holds its values as they are; `numpy()` returns a copy of them."""
+
+    def __init__(self, values: np.ndarray[Any, Any]) -> None:
+        super().__init__(str(values.dtype), values.shape)
+        # Past flwr's own `__setattr__`, if a release of it has one.
+        self.__dict__["_values"] = values
+
+    def numpy(self) -> np.ndarray[Any, Any]:
+        """Return a copy of the values, writable."""
+        held: np.ndarray[Any, Any] = self.__dict__["_values"]
+        return held.copy()
 
 
 def become(run_id: int, node_id: int) -> None:
@@ -144,8 +186,8 @@ def ndarrays_of(record: ArrayRecord) -> Dict[str, np.ndarray[Any, Any]]:
 
 
 def array_of(arrays: Mapping[str, np.ndarray[Any, Any]]) -> ArrayRecord:
-    """Return an ArrayRecord of copies of `arrays`."""
-    return ArrayRecord({name: Array(np.asarray(value)) for name, value in arrays.items()})
+    """Return an ArrayRecord of `arrays`, which must not be changed from now on."""
+    return ArrayRecord({name: HeldArray(np.asarray(value)) for name, value in arrays.items()})
 
 
 def replace_start(start: Callable[..., Any]) -> None:
@@ -158,3 +200,16 @@ def replace_start(start: Callable[..., Any]) -> None:
         return start(strategy, *args, **kwargs)
 
     setattr(Strategy, "start", delegate)  # noqa: B010 - a method of flwr's, put aside on purpose
+
+
+def replace_averaging(average: Callable[[List[RecordDict], str], ArrayRecord]) -> None:
+    """Have every strategy of this process that averages records do it by `average`.
+
+    Its arguments are the contents of the replies, and the key of the metric that holds a reply's
+    weight. flwr's own function of that kind is internal, and imported by name into the modules of
+    strategies that use it, so it is replaced in each of them.
+    """
+    present = getattr(strategy_utils, _AVERAGING)
+    for name, module in list(sys.modules.items()):
+        if name.startswith(_STRATEGIES) and vars(module).get(_AVERAGING) is present:
+            setattr(module, _AVERAGING, average)

@@ -1,4 +1,7 @@
-"""Who asks: the services behind a request, and the node that its credential names."""
+"""Who asks: the services behind a request, and the node that its credential names.
+
+Coroutines though they await nothing: FastAPI sends plain functions to a thread, for each request.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +14,7 @@ from coordinator.fleet.fleet import Member
 from fedbed.errors import Refused
 
 
-def centre_of(request: Request) -> Centre:
+async def centre_of(request: Request) -> Centre:
     """Return the coordinator's services."""
     centre: Centre = request.app.state.centre
     return centre
@@ -20,7 +23,7 @@ def centre_of(request: Request) -> Centre:
 CentreDep = Annotated[Centre, Depends(centre_of)]
 
 
-def node_of(centre: CentreDep, authorization: Annotated[str, Header()] = "") -> Member:
+async def node_of(centre: CentreDep, authorization: Annotated[str, Header()] = "") -> Member:
     """Return the node whose token the request carries; Refused without a valid one."""
     scheme, _, token = authorization.partition(" ")
     if scheme.lower() != "bearer" or not token:

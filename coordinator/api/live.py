@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 
 from coordinator.api.access import CentreDep
 from fedbed import __version__
@@ -13,11 +13,11 @@ router = APIRouter(tags=["live"])
 MAX_WAIT_S = 25.0
 
 
-@router.get("/live")
-async def live(centre: CentreDep, after: int = 0, wait: float = 20.0) -> dict[str, Any]:
+@router.get("/live", response_model=dict[str, Any])
+async def live(centre: CentreDep, after: int = 0, wait: float = 20.0) -> Response:
     """Wait until the picture is newer than version `after` (`wait` seconds at most), return it."""
     await centre.live.wait(after, max(0.0, min(wait, MAX_WAIT_S)))
-    return centre.snapshot()
+    return Response(centre.picture.body(), media_type="application/json")
 
 
 @router.get("/health")

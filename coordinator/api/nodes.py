@@ -5,13 +5,16 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 
 from coordinator.api.access import CentreDep, NodeDep
+from coordinator.api.direct import Codec, Lane
 from fedbed.errors import Refused
 from fedbed.link.messages import JoinReply, JoinRequest, PollReply, PollRequest
 
 router = APIRouter(tags=["nodes"])
+_POLL_REQUEST = Codec(PollRequest)
+_POLL_REPLY = Codec(PollReply)
 
 
 @router.post("/nodes")
@@ -26,20 +29,22 @@ async def list_nodes(centre: CentreDep) -> list[dict[str, Any]]:
     return centre.fleet.snapshot()
 
 
-@router.post("/nodes/{node_id}/work")
-async def poll(
-    node_id: str, report: PollRequest, request: Request, node: NodeDep, centre: CentreDep
-) -> PollReply:
+@router.post("/nodes/{node_id}/work", response_model=PollReply, openapi_extra=_POLL_REQUEST.body())
+async def poll(node_id: str, request: Request, node: NodeDep, centre: CentreDep) -> Response:
     """The open poll: answered when there is work, or something to drop, or after `wait_s`."""
     if node.id != node_id:
         raise Refused("a node can only ask for its own work")
+    report = await _POLL_REQUEST.read(request)
     # The body has been read, so the next message of this connection is its end.
     gone = asyncio.ensure_future(request.receive())
     try:
         peer = (request.client.host, request.client.port) if request.client else None
-        return await centre.fleet.poll(node, report, gone, peer)
+        return _POLL_REPLY.response(await centre.fleet.poll(node, report, gone, peer))
     finally:
         gone.cancel()
+
+
+POLL = Lane("POST", "/api/v1/nodes/", "/work", poll)
 
 
 @router.delete("/nodes/{node_id}")

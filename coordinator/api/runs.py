@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Query
 from fastapi.responses import FileResponse
 
 from coordinator.api.access import CentreDep
@@ -23,9 +23,11 @@ async def submit(spec: RunSpec, centre: CentreDep) -> dict[str, str]:
 
 
 @router.get("/runs")
-async def list_runs(centre: CentreDep, limit: int = 50) -> list[dict[str, Any]]:
+async def list_runs(
+    centre: CentreDep, limit: Annotated[int, Query(ge=1, le=1000)] = 50
+) -> list[dict[str, Any]]:
     """The newest runs, newest first."""
-    return centre.runs.view.newest(max(1, min(limit, 1000)))
+    return centre.runs.view.newest(limit)
 
 
 @router.get("/runs/{run_id}")

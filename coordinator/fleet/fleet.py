@@ -44,6 +44,7 @@ class Fleet:
     def __init__(self) -> None:
         self._members: dict[str, Member] = {}
         self._by_token: dict[str, str] = {}
+        self._by_name: dict[str, str] = {}
 
     def __iter__(self) -> Iterator[Member]:
         return iter(self._members.values())
@@ -54,8 +55,7 @@ class Fleet:
     def restore(self, members: Iterable[Member]) -> None:
         """Take over what the database remembers; everybody is offline until they poll."""
         for member in members:
-            self._members[member.id] = member
-            self._by_token[member.token_sha256] = member.id
+            self._enter(member)
 
     def join(self, request: JoinRequest, now: float) -> tuple[Member, str]:
         """Admit a node; returns it with a fresh token.
@@ -80,7 +80,7 @@ class Fleet:
         token = secrets.token_urlsafe(32)
         known = self._members.get(node_id)
         if known is not None:
-            self._by_token.pop(known.token_sha256, None)
+            self._strike(known)
         member = Member(
             id=node_id,
             name=request.name,
@@ -95,15 +95,12 @@ class Fleet:
             live=known.live if known else False,
         )
         member.contact.heard(now)
-        self._members[node_id] = member
-        self._by_token[member.token_sha256] = node_id
+        self._enter(member)
         return member, token
 
     def forget(self, node_id: str) -> None:
         """Remove a node; its token is void at once."""
-        member = self.get(node_id)
-        del self._members[node_id]
-        self._by_token.pop(member.token_sha256, None)
+        self._strike(self.get(node_id))
 
     def has(self, node_id: str) -> bool:
         """Whether a node is on the books."""
@@ -133,7 +130,7 @@ class Fleet:
 
     def by_name(self, name: str) -> Member | None:
         """Return the node of that name."""
-        return next((m for m in self._members.values() if m.name == name), None)
+        return self._members.get(self._by_name.get(name, ""))
 
     def by_token(self, token: str) -> Member:
         """Return the node that holds a token; Refused if it is nobody's."""
@@ -141,6 +138,16 @@ class Fleet:
         if node_id is None:
             raise Refused("this node's credential is not valid here: it has to join again")
         return self._members[node_id]
+
+    def _enter(self, member: Member) -> None:
+        self._members[member.id] = member
+        self._by_token[member.token_sha256] = member.id
+        self._by_name[member.name] = member.id
+
+    def _strike(self, member: Member) -> None:
+        del self._members[member.id]
+        self._by_token.pop(member.token_sha256, None)
+        self._by_name.pop(member.name, None)
 
 
 def sha256(text: str) -> str:

@@ -177,8 +177,9 @@ class FleetService:
                 "progress": m.progress if self._board.is_working(m.id) else 0.0,
                 "labels": m.labels,
                 "seen_s_ago": round(now - m.contact.last_seen, 1) if m.has_polled else None,
-                "agent": unparse(m.cost),
-                "profile": unparse(m.profile),
+                # Not copied deeply: a thousand of these are made for each picture.
+                "agent": vars(m.cost),
+                "profile": vars(m.profile),
             }
             for m in sorted(self.fleet, key=lambda m: m.name)
         ]

@@ -36,7 +36,7 @@ def draw(metric: str, curves: Sequence[Curve], prefix: str) -> Plot | None:
     curves = [curve for curve in curves if curve.points]
     if not any(len(curve.points) > 1 for curve in curves):
         return None
-    title = metric.replace("_", " ").replace("-", " ").capitalize()
+    title = wording.metric_name(metric).capitalize()
     low, high = zoom([[value for _, value in curve.points] for curve in curves])
     with drawing.figure(_HEIGHT) as (drawn, axes):
         for curve in curves:

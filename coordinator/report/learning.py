@@ -65,7 +65,7 @@ def _table(
     for name in names:
         for side, table in (("federated", mine), ("centralised", theirs)):
             cells = {i: wording.score(measured(row, name), name) for i, row in table.items()}
-            columns.append((f"{name.replace('_', ' ')}, {side}", _kept(cells)))
+            columns.append((f"{wording.metric_name(name)}, {side}", _kept(cells)))
     columns.append(("nodes", {i: text for i, row in history if (text := _share(row))}))
     for cost in _COSTS:
         show = wording.seconds if cost.endswith("_s") else wording.size

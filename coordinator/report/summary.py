@@ -47,7 +47,7 @@ def build(result: Row) -> Summary:
     said = mapping(result.get("verdict"))
     status = text(said.get("status"))
     winner = wording.winner(result)
-    seed = wording.plain(result.get("seed"))
+    seed = wording.seed_of(result)
     return Summary(
         title=text(result.get("name")) or text(result.get("id")) or "Unnamed run",
         id=text(result.get("id")),
@@ -95,7 +95,7 @@ def _facts(result: Row) -> list[Fact]:
         ("partition", f"{scheme} ({args})" if scheme and args else scheme),
         ("nodes", str(len(nodes)) if nodes else ""),
         ("rounds", shown_rounds),
-        ("seed", text(result.get("seed"))),
+        ("seed", text(result.get("seed")) if wording.seed_of(result) else ""),
         ("started", wording.moment(result.get("started_at"))),
         ("took", wording.seconds(result.get("wall_s"))),
     ]

@@ -133,11 +133,12 @@ def _absences(result: Row) -> list[Absence]:
 
 def _time_facts(result: Row) -> list[Fact]:
     overhead = mapping(result.get("overhead_s"))
+    twin_s = result.get("twin_s") if rows(result.get("twin")) else None
     return _present(
         [
             ("whole run", wording.seconds(result.get("wall_s"))),
             ("federated rounds", wording.seconds(result.get("federated_s"))),
-            ("centralised twin", wording.seconds(result.get("twin_s"))),
+            ("centralised twin", wording.seconds(twin_s)),
             ("overhead per round, median", wording.seconds(overhead.get("median"))),
             ("overhead per round, most", wording.seconds(overhead.get("max"))),
         ]

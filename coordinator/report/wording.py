@@ -29,6 +29,16 @@ def low_is_good(metric: str) -> bool:
     return any(word in metric.lower() for word in _LOW_IS_GOOD)
 
 
+def metric_name(metric: str) -> str:
+    """Return a metric's name in words; the loss that isn't the training's is that of the test."""
+    return "test loss" if metric == "loss" else metric.replace("_", " ").replace("-", " ")
+
+
+def seed_of(result: Row) -> Shown | None:
+    """Show a run's seed; None for a Flower app, which gets none from us."""
+    return None if text(result.get("kind")) == "app" else plain(result.get("seed"))
+
+
 def plain(value: object) -> Shown | None:
     """Show a number in four significant digits (whole numbers in full)."""
     given = number(value)

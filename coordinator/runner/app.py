@@ -7,6 +7,7 @@ import os
 from flwr.app import Context, RecordDict
 from flwr.serverapp import ServerApp
 
+from coordinator.runner.average import average
 from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoints
 from coordinator.runner.driver import Driver
@@ -37,16 +38,17 @@ class AppRun:
         channel.publish("phase", {"phase": "starting", "detail": "loading the app"})
         source = bundle.unpack(order.bundle, order.folder / "app")
         flower.become(order.number, flower.SERVER_NODE_ID)
-        policy = Policy()
+        policy = Policy(up=spec.codec_up, down=spec.codec_down)
         app_ref = AppRef("flower", spec.clientapp, spec.bundle, spec.run_config)
         blobs = BlobStore(order.blobs)
-        items = ItemMaker(order.run, order.partitions, policy, app_ref, blobs)
+        items = ItemMaker(order.run, order.partitions, policy, app_ref, blobs, spec.seed)
         grid = EdgeGrid(channel, order.number, policy, items)
         driver = Driver(grid, channel, Checkpoints(order.folder / "checkpoint"))
         self.outcome.grid, self.outcome.driver = grid, driver
         if order.resume:
             driver.resumed = Checkpoints(order.folder / "checkpoint").latest()
         flower.replace_start(driver.start)
+        flower.replace_averaging(average)
         app = flower.load_attribute(spec.serverapp, source)
         if not isinstance(app, ServerApp):
             raise ExperimentError(f"'{spec.serverapp}' is no ServerApp")

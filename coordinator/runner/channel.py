@@ -72,11 +72,9 @@ class Channel:
         return self._next(self._windows[window])
 
     def receive_now(self, window: str) -> dict[str, Any] | None:
-        """Return the next message of an exchange if there is one."""
-        try:
-            return self._windows[window].get_nowait()
-        except queue.Empty:
-            return None
+        """Return the next message of an exchange if there is one; RunStopped as in `receive`."""
+        waiting = self._windows[window]
+        return None if waiting.empty() else self._next(waiting)
 
     def close_window(self, window: str) -> None:
         """Forget an exchange's queue."""

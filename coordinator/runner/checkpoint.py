@@ -34,6 +34,7 @@ class Checkpoint:
     result: dict[str, Any] = field(default_factory=dict)
     traffic: tuple[int, int] = (0, 0)
     elapsed_s: float = 0.0
+    started_at: float = 0.0
 
 
 class Checkpoints:
@@ -53,6 +54,7 @@ class Checkpoints:
             "result": checkpoint.result,
             "traffic": list(checkpoint.traffic),
             "elapsed_s": checkpoint.elapsed_s,
+            "started_at": checkpoint.started_at,
             "random": _random_state(),
         }
         arrays: ArrayMap = {"plain": np.frombuffer(json.dumps(plain).encode(), np.uint8)}
@@ -92,6 +94,7 @@ class Checkpoints:
                 result=plain["result"],
                 traffic=(plain["traffic"][0], plain["traffic"][1]),
                 elapsed_s=plain["elapsed_s"],
+                started_at=plain["started_at"],
             )
         return None
 

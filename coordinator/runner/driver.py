@@ -46,13 +46,16 @@ class Driver:
         self.model: ArrayRecord | None = None
         self.planned = 0
         self.configure_round: ConfigureRound = lambda _round, _config: None
+        self.started_at = time.time()
+        """Seconds since 1970; of the run's first process, where it went on after a restart."""
         self._begun = time.monotonic()
-        self._elapsed_before = 0.0
+        self.elapsed_before_s = 0.0
+        """What earlier processes of the run have spent on it."""
 
     @property
     def elapsed_s(self) -> float:
         """Seconds spent on rounds so far, those before a resumption included."""
-        return self._elapsed_before + time.monotonic() - self._begun
+        return self.elapsed_before_s + time.monotonic() - self._begun
 
     def start(
         self,
@@ -129,6 +132,7 @@ class Driver:
             arrays = result.arrays = aggregated
         if train_metrics is not None:
             result.train_metrics_clientapp[number] = train_metrics
+        updates = sum(reply.has_content() for reply in replies)
         del replies
         node_metrics = strategy.aggregate_evaluate(
             number,
@@ -147,12 +151,18 @@ class Driver:
         entry = _summary(number, grid.log, train_metrics, node_metrics, server_metrics)
         entry["aggregate_s"] = round(aggregate_s, 4)
         entry["evaluate_s"] = round(evaluate_s, 4)
-        self.history.append(entry)
-        self._checkpoint(strategy, number, arrays, result)
-        wall_s = time.monotonic() - began
+        entry["model_kept"] = aggregated is None and updates > 0
+        if entry["model_kept"]:
+            text = (
+                f"round {number}: {type(strategy).__name__} made no new model of {updates} updates"
+            )
+            self._channel.publish("event", f"{text}; perhaps it needs more of them")
         computing = evaluate_s + sum(exchange.critical_work_s for exchange in grid.log)
-        entry["wall_s"] = round(wall_s, 4)
-        entry["overhead_s"] = round(max(0.0, wall_s - computing), 4)
+        self.history.append(entry)
+        # Once as the checkpoint shall have it, and once with the checkpoint's own time.
+        _time(entry, time.monotonic() - began, computing)
+        self._checkpoint(strategy, number, arrays, result)
+        _time(entry, time.monotonic() - began, computing)
         grid.forget_files()
         self._channel.publish("round", entry)
         self._channel.check_stopped()
@@ -179,6 +189,7 @@ class Driver:
                 },
                 traffic=(self._grid.bytes_up, self._grid.bytes_down),
                 elapsed_s=self.elapsed_s,
+                started_at=self.started_at,
             )
         )
 
@@ -193,9 +204,17 @@ class Driver:
         self.history = held.history
         self._grid.exchanges = held.exchanges
         self._grid.bytes_up, self._grid.bytes_down = held.traffic
-        self._elapsed_before = held.elapsed_s
-        self._channel.publish("history", self.history)
+        self.elapsed_before_s = held.elapsed_s
+        self.started_at = held.started_at or self.started_at
+        resumed = {"history": list(self.history), "elapsed_s": held.elapsed_s}
+        self._channel.publish("resumed", resumed)
+        self._channel.publish("event", f"goes on from what round {held.round} has learned")
         return flower.array_of(held.model)
+
+
+def _time(entry: dict[str, Any], wall_s: float, computing_s: float) -> None:
+    entry["wall_s"] = round(wall_s, 4)
+    entry["overhead_s"] = round(max(0.0, wall_s - computing_s), 4)
 
 
 def _summary(

@@ -9,7 +9,11 @@ from typing import Any
 from flwr.app import Message
 
 from coordinator.runner.replies import Reply
+from coordinator.runner.sent import Sent
 from fedbed.link.messages import WorkItem
+
+_BUSY = ("download_s", "start_s", "decode_s", "work_s", "encode_s")
+"""What a node does in an exchange besides waiting and sending, by the keys of its timeline."""
 
 
 @dataclass(frozen=True)
@@ -19,6 +23,7 @@ class Participant:
     partition: int
     name: str
     compressors: tuple[str, ...]
+    codecs: tuple[str, ...]
     profile: dict[str, Any]
     agent: dict[str, Any]
 
@@ -29,6 +34,7 @@ class Participant:
             int(node["partition"]),
             str(node["name"]),
             tuple(node["compressors"]),
+            tuple(node["profile"]["codecs"]),
             node["profile"],
             node["agent"],
         )
@@ -63,6 +69,8 @@ class Outgoing:
     began: float
     encode_s: float = 0.0
     items: list[WorkItem] = field(default_factory=list)
+    sent: dict[int, dict[str, Sent]] = field(default_factory=dict)
+    """Partition -> the records of arrays that went to its node."""
     messages: dict[int, Message] = field(default_factory=dict)
     by_message: dict[str, Message] = field(default_factory=dict)
     replies: dict[int, Reply] = field(default_factory=dict)
@@ -104,27 +112,32 @@ class Outgoing:
     def exchanged(self, now: float, participants: dict[int, Participant]) -> Exchanged:
         """Sum up the exchange."""
         replies = [reply for _, reply in sorted(self.replies.items())]
+        wall_s = now - self.began
         return Exchanged(
             kind=self.kind,
             asked=len(self.messages),
             reason=self.reason,
             missing=dict(self.missing),
-            wall_s=round(now - self.began, 4),
+            wall_s=round(wall_s, 4),
             encode_s=round(self.encode_s, 4),
             critical_work_s=float(self.last.meta["timeline"]["work_s"]) if self.last else 0.0,
-            nodes=[_described(reply, participants) for reply in replies],
+            nodes=[_described(reply, participants, wall_s) for reply in replies],
             files=[reply.file for reply in replies],
             bytes_up=sum(reply.size for reply in replies),
             bytes_down=sum(int(reply.meta["timeline"]["bytes_down"]) for reply in replies),
         )
 
 
-def _described(reply: Reply, participants: dict[int, Participant]) -> dict[str, Any]:
+def _described(reply: Reply, participants: dict[int, Participant], wall_s: float) -> dict[str, Any]:
+    timeline = reply.meta["timeline"]
+    # A node's wait begins with the end of its work before, which may be long before the exchange.
+    spent_s = reply.upload_s + sum(float(timeline.get(key) or 0.0) for key in _BUSY)
+    waited_s = min(float(timeline.get("wait_s") or 0.0), max(0.0, wall_s - spent_s))
     return {
         "partition": reply.partition,
         "name": participants[reply.partition].name,
         "metrics": reply.metrics(),
         "bytes_up": reply.size,
         "upload_s": reply.upload_s,
-        "timeline": reply.meta["timeline"],
+        "timeline": {**timeline, "wait_s": round(waited_s, 4)},
     }

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 
+from coordinator.runner.average import average
 from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoints
 from coordinator.runner.driver import Driver
@@ -52,13 +53,14 @@ class ExperimentRun:
         initial = trainer.initial(seed)
         app = AppRef("task", experiment.task)
         policy = Policy.of(experiment)
-        items = ItemMaker(order.run, order.partitions, policy, app, blobs)
+        items = ItemMaker(order.run, order.partitions, policy, app, blobs, seed)
         items.data = samples.deal(blobs)
         items.expect = [codec.ArraySpec(name, str(a.dtype), a.shape) for name, a in initial.items()]
         grid = EdgeGrid(channel, order.number, policy, items)
         grid.samples = samples.sizes()
         outcome.grid = grid
         flower.become(order.number, flower.SERVER_NODE_ID)
+        flower.replace_averaging(average)
         driver = Driver(grid, channel, Checkpoints(order.folder / "checkpoint"))
         outcome.driver = driver
         if order.resume:

@@ -19,7 +19,7 @@ from coordinator.runner.items import ItemMaker
 from coordinator.runner.policy import Policy
 from coordinator.runner.replies import Reply, materialise, misfits
 from fedbed import flower
-from fedbed.errors import NodesMissing, RunFailed, by_code
+from fedbed.errors import NodesMissing, PayloadError, RunFailed, by_code
 from fedbed.link.messages import unparse
 
 
@@ -35,6 +35,8 @@ class EdgeGrid(Grid):
         self._guard = threading.Lock()
         self._short_since: float | None = None
         self._pushed: dict[str, Outgoing] = {}
+        self._said: set[str] = set()
+        """Compromises with nodes that watchers know of."""
         self.samples: dict[int, int] = {}
         """Native tasks: the size of each partition, where the run dealt it out."""
         self.lazy = False
@@ -100,7 +102,11 @@ class EdgeGrid(Grid):
         with self._guard:
             for node in nodes:
                 self.participants[int(node["partition"])] = Participant.of(node)
-            self._items.choose_compressor(self.participants.values())
+            compromises = self._items.agree(self.participants.values())
+        for text in compromises:
+            if text not in self._said:
+                self._said.add(text)
+                self._channel.publish("event", text)
         return [int(node["partition"]) + 1 for node in nodes]
 
     def send_and_receive(
@@ -158,14 +164,13 @@ class EdgeGrid(Grid):
                 continue
             self._take_in(outgoing, wait=False)
             message = outgoing.by_message[message_id]
-            reply = outgoing.replies.get(message.metadata.dst_node_id - 1)
-            if reply is not None:
-                found.append(flower.reply(message, materialise(reply.content())))
-                reply.close()
-            elif outgoing.closed:
-                found.append(flower.error_reply(message, outgoing.excuse(message)))
-            else:
+            partition = message.metadata.dst_node_id - 1
+            reply = outgoing.replies.get(partition)
+            if reply is None and not outgoing.closed:
                 continue
+            found.append(self._answer(outgoing, partition))
+            if reply is not None:
+                reply.close()
             del self._pushed[message_id]
         return found
 
@@ -190,14 +195,15 @@ class EdgeGrid(Grid):
             deadline = min(deadline, timeout)
         began = time.monotonic()
         outgoing = Outgoing(f"{self._items.run_id}.{number:06d}", label, kind, deadline, began)
-        self._items.begin()
+        self._items.begin(number)
         for message in sent:
             partition = message.metadata.dst_node_id - 1
             item_id = f"{outgoing.window}.{partition}"
             flower.assign_message_id(message, item_id)
             outgoing.messages[partition] = message
             outgoing.by_message[item_id] = message
-            outgoing.items.append(self._items.make(item_id, self.round, message))
+            item, outgoing.sent[partition] = self._items.make(item_id, self.round, message)
+            outgoing.items.append(item)
         outgoing.encode_s = time.monotonic() - began
         return outgoing
 
@@ -228,19 +234,24 @@ class EdgeGrid(Grid):
         return outgoing.quorum_met and bool(outgoing.replies)
 
     def _take_in(self, outgoing: Outgoing, wait: bool) -> None:
+        came = 0
         while not outgoing.closed:
-            event = (
-                self._channel.receive(outgoing.window)
-                if wait
-                else self._channel.receive_now(outgoing.window)
-            )
+            event = self._channel.receive_now(outgoing.window)
             if event is None:
-                return
+                # Nothing more is at hand: time to tell those who watch.
+                if came:
+                    self._tell_traffic()
+                    came = 0
+                if not wait:
+                    return
+                event = self._channel.receive(outgoing.window)
             if event["event"] == "reply":
                 self._take_reply(outgoing, event)
+                came += 1
             elif event["event"] == "closed":
                 outgoing.close(event)
                 self._channel.close_window(outgoing.window)
+                self._tell_traffic()
             else:
                 raise by_code()[event["code"]](event["detail"])
 
@@ -251,23 +262,14 @@ class EdgeGrid(Grid):
         outgoing.arrived(reply)
         self.bytes_up += reply.size
         self.bytes_down += int(reply.meta["timeline"]["bytes_down"])
+
+    def _tell_traffic(self) -> None:
         self._channel.publish("traffic", {"up": self.bytes_up, "down": self.bytes_down})
 
     def _finish(self, outgoing: Outgoing) -> list[Message]:
         """Turn what came into messages in node order, and what didn't into error replies."""
         partitions = sorted(outgoing.messages)
-        answers: list[Message] = []
-        for partition in partitions:
-            message = outgoing.messages[partition]
-            reply = outgoing.replies.get(partition)
-            wrong = self._complaint(outgoing, reply)
-            if reply is None or wrong:
-                outgoing.missing.setdefault(partition, wrong)
-                outgoing.replies.pop(partition, None)
-                answers.append(flower.error_reply(message, outgoing.excuse(message)))
-                continue
-            content = reply.content() if self.lazy else materialise(reply.content())
-            answers.append(flower.reply(message, content))
+        answers = [self._answer(outgoing, partition) for partition in partitions]
         for position, reason in misfits(answers).items():
             partition = partitions[position]
             outgoing.missing[partition] = reason
@@ -279,8 +281,25 @@ class EdgeGrid(Grid):
         self.log.append(outgoing.exchanged(time.monotonic(), self.participants))
         return answers
 
-    def _complaint(self, outgoing: Outgoing, reply: Reply | None) -> str:
-        if reply is None or self._items.expect is None:
+    def _answer(self, outgoing: Outgoing, partition: int) -> Message:
+        """Return a node's reply, or the error reply that stands for it."""
+        message = outgoing.messages[partition]
+        reply = outgoing.replies.get(partition)
+        if reply is not None:
+            wrong = self._complaint(outgoing, reply)
+            try:
+                if not wrong:
+                    content = reply.content(outgoing.sent[partition])
+                    return flower.reply(message, content if self.lazy else materialise(content))
+            except PayloadError as error:
+                wrong = str(error)
+            del outgoing.replies[partition]
+            outgoing.missing[partition] = wrong
+        outgoing.missing.setdefault(partition, "")
+        return flower.error_reply(message, outgoing.excuse(message))
+
+    def _complaint(self, outgoing: Outgoing, reply: Reply) -> str:
+        if self._items.expect is None:
             return ""
         samples = self.samples.get(reply.partition) if outgoing.kind == "train" else None
         return screen.complaint(reply.metrics(), samples)

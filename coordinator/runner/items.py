@@ -4,56 +4,91 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
 from flwr.app import ArrayRecord, Message
 
 from coordinator.runner.exchanges import Participant
 from coordinator.runner.policy import APP_MAX_BYTES, Policy, max_bytes
+from coordinator.runner.sent import Sent
 from coordinator.store.blobs import BlobStore
 from fedbed import codec, flower
 from fedbed.link import records
-from fedbed.link.messages import AppRef, BlobRef, DataRef, Record, WorkItem
+from fedbed.link.messages import AppRef, DataRef, Record, WorkItem
+
+LOSSLESS = "exact"
+"""What every agent can read and write."""
 
 
 class ItemMaker:
-    """Makes one run's work items. Each distinct content is encoded once per exchange."""
+    """Makes one run's work items. Each distinct content is encoded once per exchange.
+
+    seed: of what the codec rounds by chance.
+    """
 
     def __init__(
-        self, run_id: str, partitions: int, policy: Policy, app: AppRef, blobs: BlobStore
+        self,
+        run_id: str,
+        partitions: int,
+        policy: Policy,
+        app: AppRef,
+        blobs: BlobStore,
+        seed: int = 0,
     ) -> None:
         self.run_id = run_id
         self.partitions = partitions
         self._policy = policy
         self._app = app
         self._blobs = blobs
+        self._seed = seed
         self._compressor = "zlib"
-        self._encoded: dict[int, BlobRef] = {}
+        self._down = LOSSLESS
+        self._exchange = 0
+        self._encoded: dict[int, Sent] = {}
         self._models: list[str] = []
         self.data: dict[int, DataRef] = {}
         """Native tasks: each partition's samples."""
         self.expect: list[codec.ArraySpec] | None = None
         """Native tasks: the arrays that a training reply must hold."""
 
-    def choose_compressor(self, participants: Iterable[Participant]) -> None:
-        """Take the best compressor that everybody has: a blob is encoded once for all."""
+    def agree(self, participants: Iterable[Participant]) -> list[str]:
+        """Settle on what all participants can read, as a blob is encoded once for all.
+
+        Takes the best compressor that everybody has, and the profile that the policy wants if
+        everybody knows it. Returns a sentence for each wish that can't be met.
+        """
         everybody = list(participants)
         for name in codec.compressors():
             if all(name in participant.compressors for participant in everybody):
                 self._compressor = name
-                return
+                break
+        up, down = self._policy.up, self._policy.down
+        unread = sorted(p.name for p in everybody if down not in p.codecs)
+        unwritten = sorted(p.name for p in everybody if up not in p.codecs)
+        self._down = LOSSLESS if unread else down
+        said = []
+        if unread:
+            said.append(f"models go down as '{LOSSLESS}': {_knows_no(unread, down)}")
+        if unwritten:
+            said.append(f"{_knows_no(unwritten, up)}: updates of theirs come as '{LOSSLESS}'")
+        return said
 
-    def begin(self) -> None:
-        """Begin an exchange: what an earlier one held in memory may be gone."""
-        self._encoded.clear()
+    def begin(self, exchange: int) -> None:
+        """Begin the run's `exchange`-th exchange: what earlier ones sent is let go of."""
+        self._exchange = exchange
+        self._encoded = {}
 
-    def make(self, item_id: str, server_round: int, message: Message) -> WorkItem:
-        """Return the work item that carries `message`."""
+    def make(
+        self, item_id: str, server_round: int, message: Message
+    ) -> tuple[WorkItem, dict[str, Sent]]:
+        """Return the work item that carries `message`, and its records of arrays by name."""
         arrays, metrics, config = flower.split_records(message.content)
-        parts = [Record(name, "arrays", blob=self._blob(record)) for name, record in arrays.items()]
+        sent = {name: self._send(record) for name, record in arrays.items()}
+        parts = [Record(name, "arrays", blob=going.blob) for name, going in sent.items()]
         parts += [Record(n, "metrics", values=records.pack(v)) for n, v in metrics.items()]
         parts += [Record(n, "config", values=records.pack(v)) for n, v in config.items()]
         metadata = message.metadata
         partition = metadata.dst_node_id - 1
-        return WorkItem(
+        item = WorkItem(
             id=item_id,
             run=self.run_id,
             round=server_round,
@@ -63,6 +98,7 @@ class ItemMaker:
             partitions=self.partitions,
             records=parts,
             codec=self._policy.up,
+            codec_seed=rounding_seed(self._seed, self._exchange, partition),
             compressor="zlib",
             max_bytes=APP_MAX_BYTES if self.expect is None else max_bytes(self.expect),
             data=self.data.get(partition),
@@ -76,6 +112,7 @@ class ItemMaker:
                 "message_type": metadata.message_type,
             },
         )
+        return item, sent
 
     def forget_models(self) -> None:
         """Remove the models that no node will ask for again: all but the newest."""
@@ -83,13 +120,30 @@ class ItemMaker:
             self._blobs.remove(sha256)
         del self._models[:-1]
 
-    def _blob(self, record: ArrayRecord) -> BlobRef:
+    def _send(self, record: ArrayRecord) -> Sent:
         known = self._encoded.get(id(record))
         if known is None:
             arrays = flower.ndarrays_of(record)
-            known = self._blobs.put(codec.encode(arrays, self._policy.down, self._compressor))
-            self._encoded[id(record)] = known
-            if known.sha256 in self._models:
-                self._models.remove(known.sha256)
-            self._models.append(known.sha256)
+            rounding = rounding_seed(self._seed, self._exchange, self.partitions)
+            data = codec.encode(arrays, self._down, self._compressor, seed=rounding)
+            blob = self._blobs.put(data)
+            got = codec.decode(data) if codec.PROFILES[self._down].lossy else arrays
+            known = self._encoded[id(record)] = Sent.of(blob, arrays, got)
+            if blob.sha256 in self._models:
+                self._models.remove(blob.sha256)
+            self._models.append(blob.sha256)
         return known
+
+
+def rounding_seed(seed: int, exchange: int, partition: int) -> int:
+    """Return the codec's seed for a node's answer, below 2**63: the same in a repeated run.
+
+    The number of partitions stands for the coordinator.
+    """
+    state = np.random.SeedSequence((seed, exchange, partition)).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
+def _knows_no(names: list[str], profile: str) -> str:
+    who = ", ".join(names[:3]) + (f" and {len(names) - 3} more" if len(names) > 3 else "")
+    return f"{who} {'knows' if len(names) == 1 else 'know'} no codec profile '{profile}'"

@@ -60,6 +60,7 @@ class Outcome:
             gap = round(finals["centralised"] - finals["federated"], 6)
         overheads = [entry["overhead_s"] for entry in history]
         elapsed = driver.elapsed_s if driver else 0.0
+        before_s = driver.elapsed_before_s if driver else 0.0
         return {
             "id": self._order.run,
             "name": self._order.spec.name,
@@ -81,7 +82,7 @@ class Outcome:
             "gap": gap,
             "bytes_up": grid.bytes_up if grid else 0,
             "bytes_down": grid.bytes_down if grid else 0,
-            "wall_s": round(time.monotonic() - self._began, 3),
+            "wall_s": round(before_s + time.monotonic() - self._began, 3),
             "federated_s": round(self._federated_s or elapsed, 3),
             "twin_s": round(sum(entry["wall_s"] for entry in self.twin), 3),
             "overhead_s": {
@@ -105,7 +106,7 @@ class Outcome:
                 "memory_bytes": psutil.virtual_memory().total,
                 "system": f"{platform.system()} {platform.release()} {platform.machine()}",
             },
-            "started_at": self._started_at,
+            "started_at": driver.started_at if driver else self._started_at,
             "experiment": self._order.spec.experiment,
         }
 
@@ -135,6 +136,9 @@ class Outcome:
             for partition, why in entry["missing"].items():
                 name = names.get(int(partition), f"partition {partition}")
                 reasons.append(f"round {entry['round']} went without {name}: {why}")
+            if entry.get("model_kept"):
+                came = f"{entry['participants']} updates"
+                reasons.append(f"round {entry['round']} kept its model: no new one came of {came}")
         if self._order.resume:
             reasons.append("the run's process was restarted and went on from a checkpoint")
         if psutil.swap_memory().used - self._swap_before > SWAP_TOLERANCE_BYTES:

@@ -7,41 +7,63 @@ because averaging decodes, adds and forgets one array after the other.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flwr.app import Array, ArrayRecord, Message, RecordDict
+from flwr.app import ArrayRecord, Message, RecordDict
 
+from coordinator.runner.sent import Sent
 from fedbed import codec, flower
+from fedbed.errors import RunFailed
 from fedbed.link import envelope, records
 
-NUMPY = "numpy.ndarray"
 
+class SpooledArray(flower.LazyArray):
+    """A flwr Array in a payload file; `numpy()` and `data` decode it anew each time.
 
-class SpooledArray(Array):
-    """A flwr Array in a payload file; `numpy()` and `data` decode it anew each time."""
+    lost: what is added to the array whenever it is decoded, if anything.
+    """
 
-    def __init__(self, payload: codec.Payload, spec: codec.ArraySpec) -> None:
+    def __init__(
+        self,
+        payload: codec.Payload,
+        spec: codec.ArraySpec,
+        lost: np.ndarray[Any, Any] | None = None,
+    ) -> None:
+        super().__init__(spec.dtype, spec.shape)
         self.__dict__["_payload"] = payload
         self.__dict__["_name"] = spec.name
-        self.dtype = spec.dtype
-        self.shape = spec.shape
-        self.stype = NUMPY
+        self.__dict__["_lost"] = lost
+
+    @property
+    def payload(self) -> codec.Payload:
+        """The payload that it lies in."""
+        held: codec.Payload = self.__dict__["_payload"]
+        return held
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return the array, freshly decoded and writable."""
-        payload: codec.Payload = self.__dict__["_payload"]
-        return payload.read(self.__dict__["_name"])
+        try:
+            array = self.payload.read(self.__dict__["_name"])
+        except FileNotFoundError as error:
+            raise RunFailed(
+                "the strategy asked for an update of an earlier round: updates are kept until"
+                " their round has ended, so copy the arrays of those that it needs for longer"
+            ) from error
+        lost = self.__dict__["_lost"]
+        return array if lost is None else array + lost
 
     @property
-    def data(self) -> bytes:  # type: ignore[override]
-        """Return the array as flwr serialises it (the .npy format)."""
-        buffer = BytesIO()
-        np.save(buffer, self.numpy(), allow_pickle=False)
-        return buffer.getvalue()
+    def is_plain(self) -> bool:
+        """Whether its items lie in the file as they are, for `read_items`."""
+        return self.__dict__["_lost"] is None and self.payload.is_plain(self.__dict__["_name"])
+
+    def read_items(self, start: int, out: np.ndarray[Any, Any]) -> None:
+        """Copy items of a plain array into `out`; see `codec.Payload.read_items`."""
+        self.payload.read_items(self.__dict__["_name"], start, out)
 
 
 @dataclass
@@ -59,8 +81,12 @@ class Reply:
         """Read the envelope's head."""
         self.meta = envelope.read_meta(self.file)
 
-    def content(self) -> RecordDict:
-        """Return the records, arrays decoding lazily; valid until `close`."""
+    def content(self, sent: Mapping[str, Sent]) -> RecordDict:
+        """Return the records, arrays decoding lazily; valid until `close`.
+
+        sent: the records of arrays that the node was sent. PayloadError for a difference to
+        anything else.
+        """
         held = envelope.Envelope.open(self.file)
         arrays: dict[str, ArrayRecord] = {}
         metrics: dict[str, dict[str, Any]] = {}
@@ -68,12 +94,12 @@ class Reply:
         for record in self.meta["records"]:
             name, kind = str(record["name"]), record["kind"]
             if kind == "arrays":
-                payload = held.payload(str(record["payload"]))
+                base = sent.get(name)
+                payload = held.payload(
+                    str(record["payload"]), None if base is None else base.reference
+                )
                 self._payloads.append(payload)
-                lazy = ArrayRecord()
-                for spec in payload.specs:
-                    lazy[spec.name] = SpooledArray(payload, spec)
-                arrays[name] = lazy
+                arrays[name] = _lazy(payload, base)
             elif kind == "metrics":
                 metrics[name] = records.unpack(record["values"])
             else:
@@ -95,6 +121,18 @@ class Reply:
         self._payloads.clear()
 
 
+def _lazy(payload: codec.Payload, base: Sent | None) -> ArrayRecord:
+    payload.check_reference()
+    is_difference = payload.needs_reference is not None
+    lost = {} if base is None or is_difference else base.lost
+    lazy = ArrayRecord()
+    for spec in payload.specs:
+        array = lost.get(spec.name)
+        fits = array is not None and (array.dtype.name, array.shape) == (spec.dtype, spec.shape)
+        lazy[spec.name] = SpooledArray(payload, spec, array if fits else None)
+    return lazy
+
+
 def materialise(content: RecordDict) -> RecordDict:
     """Return a copy whose arrays are decoded: for apps that may keep replies for good."""
     arrays, metrics, config = flower.split_records(content)
@@ -103,10 +141,13 @@ def materialise(content: RecordDict) -> RecordDict:
 
 
 def signature(content: RecordDict) -> tuple[Any, ...]:
-    """Return what Flower's strategies want to be equal among replies: names of all entries."""
+    """Return what Flower's strategies want to be equal among replies: names, dtypes and shapes."""
     arrays, metrics, _ = flower.split_records(content)
     return (
-        tuple((name, tuple(record.keys())) for name, record in sorted(arrays.items())),
+        tuple(
+            (name, tuple((key, a.dtype, tuple(a.shape)) for key, a in record.items()))
+            for name, record in sorted(arrays.items())
+        ),
         tuple((name, tuple(sorted(values))) for name, values in sorted(metrics.items())),
     )
 
@@ -124,7 +165,7 @@ def misfits(messages: list[Message]) -> dict[int, str]:
         return {}
     common = Counter(forms.values()).most_common(1)[0][0]
     return {
-        i: "its reply has other records or keys than most"
+        i: "its reply has other records, keys or shapes than most"
         for i, form in forms.items()
         if form != common
     }

@@ -17,7 +17,6 @@ from coordinator.runs.progress import Progress
 from coordinator.runs.spec import RunSpec
 from coordinator.runs.window import SlotState, Verdict, Window
 from fedbed.errors import FedbedError
-from fedbed.link.messages import unparse
 from fedbed.units import format_duration
 
 log = logging.getLogger("fedbed.runs")
@@ -144,7 +143,10 @@ class ActiveRun:
                 str(i["partition"]) for i in wanted if int(i["partition"]) not in members
             ]
             for item in message["items"]:
-                item["compressor"] = members[int(item["partition"])].compressors[0]
+                member = members[int(item["partition"])]
+                item["compressor"] = member.compressors[0]
+                if item["codec"] not in member.profile.codecs:
+                    item["codec"] = "exact"
             await self._exchange.send(self.id, message, members)
         except FedbedError as error:
             refusal = {"event": "refused", "code": error.code, "detail": str(error)}
@@ -194,8 +196,8 @@ class ActiveRun:
                         "partition": p,
                         "name": m.name,
                         "compressors": m.compressors,
-                        "profile": unparse(m.profile),
-                        "agent": unparse(m.cost),
+                        "profile": vars(m.profile),
+                        "agent": vars(m.cost),
                     }
                     for p, m in sorted(live.items())
                 ],

@@ -63,7 +63,7 @@ class Board:
         self.windows[window_id] = window
         for entry in opens:
             entry.window = window_id
-            window.slots[entry.id] = Slot(entry.id, entry.node, names[entry.node])
+            window.add(Slot(entry.id, entry.node, names[entry.node]))
             self._add(entry)
             self.on_wake(entry.node)
         return window
@@ -98,15 +98,14 @@ class Board:
 
     def is_working(self, node: str) -> bool:
         """Whether a node has work that was sent to it."""
-        return any(self._items[i].sent for i in self._by_node.get(node, []))
+        return any(self._items[i].sent for i in self._by_node.get(node, ()))
 
     def has_delivered(self, run: str | None, node: str) -> bool:
         """Whether a node's part of its run's open window is in."""
-        return any(
-            slot.node == node and slot.state is SlotState.IN
-            for window in self.windows_of(run)
-            for slot in window.slots.values()
-        )
+        for window in self.windows.values():
+            if window.run == run and any(s.state is SlotState.IN for s in window.of_node(node)):
+                return True
+        return False
 
     def windows_of(self, run: str | None) -> list[Window]:
         """Return a run's open windows."""
@@ -133,14 +132,14 @@ class Board:
         """A node went out of contact."""
         now = self.clock()
         for window, slot in self._slots_of(node):
-            slot.lost_since = now
-            self.check(window)
+            window.contact(slot, now)
+            self.check(window.id)
 
     def node_back(self, node: str) -> None:
         """A node is in contact again."""
         for window, slot in self._slots_of(node):
-            slot.lost_since = None
-            self.check(window)
+            window.contact(slot, None)
+            self.check(window.id)
 
     def check(self, window_id: str) -> Verdict | None:
         """Close a window if it is time; returns the verdict, None if it is closed already."""
@@ -181,16 +180,15 @@ class Board:
     def _settle(self, window_id: str, item: str, state: SlotState, reason: str) -> None:
         window = self.windows.get(window_id)
         if window is not None and item in window.slots:
-            window.slots[item].state = state
-            window.slots[item].reason = reason
+            window.settle(item, state, reason)
             self.check(window_id)
 
-    def _slots_of(self, node: str) -> list[tuple[str, Slot]]:
+    def _slots_of(self, node: str) -> list[tuple[Window, Slot]]:
         return [
-            (window.id, slot)
+            (window, slot)
             for window in self.windows.values()
-            for slot in window.slots.values()
-            if slot.node == node and slot.state is SlotState.OUT
+            for slot in window.of_node(node)
+            if slot.state is SlotState.OUT
         ]
 
     def _add(self, entry: Open) -> None:

@@ -6,31 +6,49 @@ import asyncio
 import hashlib
 import json
 import logging
-import os
-import tempfile
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from sqlalchemy import bindparam, insert, update
 from sqlalchemy.orm import Session
 
 from coordinator.fleet.fleet import Member
 from coordinator.runs import answers
+from coordinator.runs.arrivals import Announced, Arrivals
 from coordinator.runs.board import Board, Open
+from coordinator.runs.upload import Upload
 from coordinator.runs.window import Rules
 from coordinator.store import tables
-from coordinator.store.database import Database
+from coordinator.store.database import Database, Row
 from fedbed.codec import ArraySpec
 from fedbed.errors import NotFound, PayloadError, Refused
 from fedbed.link import envelope
-from fedbed.link.messages import WorkItem, parse, unparse
+from fedbed.link.messages import WorkItem, parse
 
 log = logging.getLogger("fedbed.runs")
 SPOOL = "spool"
 META_ALLOWANCE = 1024 * 1024
 ORPHAN_BYTES = 1024 * 1024 * 1024
 """Limit for results of items whose run has not come back yet after a restart."""
+IDS_AT_ONCE = 500
+"""Databases limit the number of values in one question."""
+_WORK = tables.Base.metadata.tables[tables.Work.__tablename__]
+_DONE = (
+    update(_WORK)
+    .where(_WORK.c.id == bindparam("item"))
+    .values(
+        state="done",
+        **{name: bindparam(name) for name in ("file", "sha256", "bytes_up", "timeline")},
+    )
+)
+_INSERT = insert(_WORK)
+_CANCELLED = (
+    update(_WORK)
+    .where(_WORK.c.id == bindparam("item"), _WORK.c.state == "open")
+    .values(state="cancelled")
+)
 OnReply = Callable[[str, dict[str, Any]], None]
 
 
@@ -51,8 +69,8 @@ class Exchange:
         self._database = database
         self._board = board
         self._runs_dir = runs_dir
-        self._receiving: dict[str, asyncio.Future[None]] = {}
-        """Item -> resolved when another upload of it takes over."""
+        self._arrivals = Arrivals()
+        self._receiving: dict[str, Upload] = {}
         self.on_reply: OnReply = lambda _run, _message: None
 
     def start(self) -> None:
@@ -105,7 +123,7 @@ class Exchange:
         )
         for row in answered:
             # The window may close before the last of them, when enough are in.
-            if self._board.is_open(row.id, rows[row.id].node):
+            if self._board.is_open(row.id, rows[row.id]["node"]):
                 self._tell(run, window.id, row.id, Path(row.file), row.bytes_up, 0.0)
                 self._board.done(row.id)
 
@@ -124,14 +142,13 @@ class Exchange:
         entry = self._board.get(item)
         loop = asyncio.get_running_loop()
         began = loop.time()
-        superseded: asyncio.Future[None] = loop.create_future()
         older = self._receiving.get(item)
-        if older is not None and not older.done():
-            older.set_result(None)
-        self._receiving[item] = superseded
+        if older is not None:
+            older.break_off()
+        upload = self._receiving[item] = Upload(body)
         try:
             try:
-                arrived = await self._spool(entry, size, sha256, _until(body, superseded))
+                arrived = await self._spool(entry, size, sha256, upload)
             except PayloadError as error:
                 # It counts as a failure, or a node that errs would train on this for ever.
                 if self._board.is_open(item, member.id):
@@ -141,37 +158,23 @@ class Exchange:
                 raise Refused(f"{item}: its round closed while it was being sent")
             return await self._settle(entry, arrived, loop.time() - began)
         finally:
-            if self._receiving.get(item) is superseded:
+            if self._receiving.get(item) is upload:
                 del self._receiving[item]
 
-    async def _spool(
-        self, entry: Open, size: int, sha256: str, body: AsyncIterator[bytes]
-    ) -> Arrived:
+    async def _spool(self, entry: Open, size: int, sha256: str, upload: Upload) -> Arrived:
         limit = _limit(entry)
         if size > limit:
             raise PayloadError(f"{entry.id}: {size} bytes announced, {limit} allowed")
-        folder = self.folder(entry.run)
-        folder.mkdir(parents=True, exist_ok=True)
-        path = folder / f"{entry.id}.result"
-        digest, received = hashlib.sha256(), 0
-        descriptor, temporary = tempfile.mkstemp(dir=folder, prefix=f"{entry.id}.", suffix=".part")
-        part = Path(temporary)
-        try:
-            with os.fdopen(descriptor, "wb") as f:
-                async for chunk in body:
-                    received += len(chunk)
-                    if received > size:
-                        raise PayloadError(f"{entry.id}: more bytes than announced")
-                    digest.update(chunk)
-                    f.write(chunk)
-            if received != size or digest.hexdigest() != sha256:
-                raise PayloadError(f"{entry.id}: the bytes that came don't have the announced hash")
-            meta = await asyncio.to_thread(_verify, part, entry)
-            if self._board.is_open(entry.id, entry.node):
-                await asyncio.to_thread(_keep, part, path)
-        finally:
-            part.unlink(missing_ok=True)
-        return Arrived(path, size, sha256, meta)
+        announced = Announced(
+            name=entry.id,
+            folder=self.folder(entry.run),
+            size=size,
+            sha256=sha256,
+            check=lambda part: _verify(part, entry, hashed=True),
+            wanted=lambda: self._board.is_open(entry.id, entry.node),
+        )
+        meta = await self._arrivals.take(announced, upload)
+        return Arrived(announced.path, size, sha256, meta)
 
     async def _settle(self, entry: Open, arrived: Arrived, upload_s: float) -> str:
         reason = arrived.meta.get("error")
@@ -180,16 +183,14 @@ class Exchange:
             return await self._settle_failure(entry, str(reason)[:500])
         timeline = dict(arrived.meta.get("timeline") or {}, upload_s=round(upload_s, 4))
 
-        def store(session: Session) -> None:
-            row = session.get(tables.Work, entry.id)
-            if row is not None:
-                row.state = "done"
-                row.file = str(arrived.path)
-                row.sha256 = arrived.sha256
-                row.bytes_up = arrived.size
-                row.timeline = timeline
-
-        await self._database.write(store)
+        values = {
+            "item": entry.id,
+            "file": str(arrived.path),
+            "sha256": arrived.sha256,
+            "bytes_up": arrived.size,
+            "timeline": timeline,
+        }
+        await self._database.write_row(Row(_DONE, values, folder=arrived.path.parent))
         if self._board.is_open(entry.id, entry.node):
             # The run may have asked anew since the upload began, or not yet after a restart.
             window = self._board.get(entry.id).window
@@ -228,13 +229,8 @@ class Exchange:
     def close(self, items: list[str]) -> None:
         """Items of a closed window that never came are wanted no more."""
 
-        def store(session: Session) -> None:
-            for item in items:
-                row = session.get(tables.Work, item)
-                if row is not None and row.state == "open":
-                    row.state = "cancelled"
-
-        self._database.note(store)
+        for item in items:
+            self._database.note(Row(_CANCELLED, {"item": item}))
 
 
 def _limit(entry: Open) -> int:
@@ -242,8 +238,11 @@ def _limit(entry: Open) -> int:
     return (entry.item.max_bytes if entry.item else ORPHAN_BYTES) + META_ALLOWANCE
 
 
-def _verify(path: Path, entry: Open) -> dict[str, Any]:
-    """Check an envelope against what was asked, array by array; returns its meta data."""
+def _verify(path: Path, entry: Open, hashed: bool) -> dict[str, Any]:
+    """Check an envelope against what was asked, array by array; returns its meta data.
+
+    hashed: the file's bytes are known to be those that the node wrote.
+    """
     result = envelope.Envelope.open(path, _limit(entry))
     meta: dict[str, Any] = result.meta
     if meta.get("item") != entry.id:
@@ -254,22 +253,22 @@ def _verify(path: Path, entry: Open) -> dict[str, Any]:
     specs = None if entry.expect is None else [ArraySpec(n, d, s) for n, d, s in entry.expect]
     if specs is not None and len(result.names) != 1:
         raise PayloadError(f"{entry.id}: {len(result.names)} array records came, 1 expected")
-    for name in result.names:
-        with result.payload(name) as payload:
-            payload.verify(specs, finite=entry.finite)
+    sent = _sent(entry)
+    for record in meta["records"]:
+        if record["kind"] == "arrays":
+            with result.payload(record["payload"]) as payload:
+                base = payload.needs_reference
+                if sent is not None and base is not None and base != sent.get(record["name"]):
+                    raise PayloadError(f"{entry.id}: a difference to another model than was sent")
+                payload.verify(specs, finite=entry.finite, hashed=hashed)
     return meta
 
 
-def _keep(part: Path, path: Path) -> None:
-    """Give a result its name, so that it outlives a power cut: only then it is acknowledged."""
-    with part.open("rb") as f:
-        os.fsync(f.fileno())
-    part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+def _sent(entry: Open) -> dict[str, str] | None:
+    """Return the hash of each record of arrays that went to the node; None if nobody knows."""
+    if entry.item is None:
+        return None
+    return {r.name: r.blob.sha256 for r in entry.item.records if r.blob is not None}
 
 
 def _still_good(path: Path, entry: Open) -> bool:
@@ -278,56 +277,36 @@ def _still_good(path: Path, entry: Open) -> bool:
     It may have come while nobody knew what to expect, and its disk may have failed since.
     """
     try:
-        return not _verify(path, entry).get("error")
+        return not _verify(path, entry, hashed=False).get("error")
     except (OSError, PayloadError) as error:
         log.warning("%s is asked for again: %s", entry.id, error)
         return False
 
 
-async def _until(
-    body: AsyncIterator[bytes], superseded: asyncio.Future[None]
-) -> AsyncIterator[bytes]:
-    """Pass `body` on; Refused when `superseded` is resolved before it ends."""
-    while True:
-        chunk: asyncio.Future[bytes | None] = asyncio.ensure_future(_next(body))
-        try:
-            waits: set[asyncio.Future[Any]] = {chunk, superseded}
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            if not chunk.done():
-                chunk.cancel()
-        if superseded.done():
-            raise Refused("another upload of this result has taken over")
-        data = chunk.result()
-        if data is None:
-            return
-        yield data
-
-
-async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
-    try:
-        return await chunks.__anext__()
-    except StopAsyncIteration:
-        return None
-
-
-def _row(item: WorkItem, run: str, node: str) -> tables.Work:
-    question = dict(unparse(item), message=None, seconds_left=None)
-    text = json.dumps(question, sort_keys=True).encode()
+def _row(item: WorkItem, run: str, node: str) -> dict[str, Any]:
+    """Return the row of an item that is put out."""
+    question = dict(vars(item), message=None, seconds_left=None)
+    text = json.dumps(question, sort_keys=True, default=vars).encode()
     fingerprint = hashlib.sha256(text).hexdigest()
-    return tables.Work(id=item.id, run=run, node=node, state="open", fingerprint=fingerprint)
+    return {"id": item.id, "run": run, "node": node, "state": "open", "fingerprint": fingerprint}
 
 
-def _reopen(session: Session, rows: dict[str, tables.Work]) -> dict[str, tables.Work]:
+def _reopen(session: Session, rows: dict[str, dict[str, Any]]) -> dict[str, tables.Work]:
     """Insert the items as open; return those that are done already, for the same question."""
     done: dict[str, tables.Work] = {}
-    for item, row in rows.items():
-        known = session.get(tables.Work, item)
-        if known is None:
-            session.add(row)
-        elif known.state == "done" and known.fingerprint == row.fingerprint:
+    there: dict[str, tables.Work] = {}
+    ids = list(rows)
+    for at in range(0, len(ids), IDS_AT_ONCE):
+        asked = session.query(tables.Work).where(tables.Work.id.in_(ids[at : at + IDS_AT_ONCE]))
+        there.update((known.id, known) for known in asked)
+    for item, known in there.items():
+        row = rows[item]
+        if known.state == "done" and known.fingerprint == row["fingerprint"]:
             session.expunge(known)
             done[item] = known
         else:
-            known.state, known.node, known.fingerprint = "open", row.node, row.fingerprint
+            known.state, known.node, known.fingerprint = "open", row["node"], row["fingerprint"]
+    new = [row for item, row in rows.items() if item not in there]
+    if new:
+        session.connection().execute(_INSERT, new)
     return done

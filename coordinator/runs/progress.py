@@ -11,7 +11,9 @@ from coordinator.store.tables import Round
 
 ENDED = ("finished", "failed", "stopped")
 ROUNDS_IN_FULL = 5
-"""Of how many rounds a brief picture says what each node did."""
+"""Of how many rounds at most a brief picture says what each node did; of the latest it does."""
+NODES_IN_FULL = 500
+"""How many nodes of all these rounds together it speaks of, if the latest alone hasn't more."""
 
 
 @dataclass
@@ -48,8 +50,10 @@ class Progress:
             self.enter(**data)
         elif kind == "round":
             self.rounds_done.append(data)
-        elif kind == "history":
-            self.rounds_done = list(data)
+        elif kind == "resumed":
+            self.rounds_done = list(data["history"])
+            if self.started is not None:
+                self.started -= float(data["elapsed_s"])
         elif kind == "twin":
             self.twin_done.append(data)
         elif kind == "traffic":
@@ -81,6 +85,15 @@ class Progress:
         walls = [float(entry["wall_s"]) for entry in done[-5:]]
         return sum(walls) / len(walls) * max(0, self.rounds - len(done))
 
+    def _rounds_in_full(self) -> int:
+        rounds, nodes = 0, 0
+        for entry in reversed(self.rounds_done[-ROUNDS_IN_FULL:]):
+            nodes += len(entry.get("nodes", ()))
+            if rounds and nodes > NODES_IN_FULL:
+                break
+            rounds += 1
+        return rounds
+
     def snapshot(self, brief: bool = False) -> dict[str, Any]:
         """JSON-ready copy; a brief one has what nodes did in the latest rounds only.
 
@@ -88,7 +101,7 @@ class Progress:
         """
         older = [
             {key: value for key, value in entry.items() if key != "nodes"}
-            for entry in (self.rounds_done[:-ROUNDS_IN_FULL] if brief else [])
+            for entry in (self.rounds_done[: -self._rounds_in_full() or None] if brief else [])
         ]
         until = time.monotonic() if self.ended is None else self.ended
         elapsed = None if self.started is None else round(until - self.started, 1)

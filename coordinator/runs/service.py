@@ -31,6 +31,7 @@ from fedbed.errors import FedbedError, NodesMissing, RunFailed
 log = logging.getLogger("fedbed.runs")
 MAX_STARTS = 4
 """A run whose process dies without a word is resumed; after that often without a round it fails."""
+FLEET_PAUSE_S = 0.05
 STOP_PATIENCE_S = 10.0
 """How long a stopped run may take to write down its results."""
 
@@ -59,6 +60,8 @@ class RunService:
         self._drivers: dict[str, asyncio.Task[None]] = {}
         self._stopping = False
         self._dispatch_timer: asyncio.TimerHandle | None = None
+        self._fleet_timer: asyncio.TimerHandle | None = None
+        self._looked_at = -FLEET_PAUSE_S
         self._window_timers: dict[str, asyncio.TimerHandle] = {}
         self._run_by_node: dict[str, str] = {}
         self.ledger = RunLedger(database)
@@ -81,6 +84,8 @@ class RunService:
         self._stopping = True
         if self._dispatch_timer is not None:
             self._dispatch_timer.cancel()
+        if self._fleet_timer is not None:
+            self._fleet_timer.cancel()
         for timer in self._window_timers.values():
             timer.cancel()
         await asyncio.gather(*(run.stop() for run in self._active.values()))
@@ -133,7 +138,22 @@ class RunService:
         return bool(self._active or self._waiting)
 
     def fleet_changed(self) -> None:
-        """A node came, went or changed: newcomers fill vacancies, the queue may move."""
+        """A node came, went or changed: newcomers fill vacancies, the queue may move.
+
+        When a thousand come at once they are looked at together, a few times a second.
+        """
+        if self._fleet_timer is not None:
+            return
+        loop = asyncio.get_running_loop()
+        left = self._looked_at + FLEET_PAUSE_S - loop.time()
+        if left > 0:
+            self._fleet_timer = loop.call_later(left, self._look_at_fleet)
+        else:
+            self._look_at_fleet()
+
+    def _look_at_fleet(self) -> None:
+        self._fleet_timer = None
+        self._looked_at = asyncio.get_running_loop().time()
         for run in self._active.values():
             self._fill_vacancies(run)
             run.fleet_changed()
@@ -319,11 +339,14 @@ class RunService:
 
     def _check_later(self, window_id: str, until: float) -> None:
         """Have a window looked at again when time alone may close it: one timer per window."""
-        timer = self._window_timers.pop(window_id, None)
-        if timer is not None:
-            timer.cancel()
-        delay = min(max(0.0, until - self._board.clock()) + 0.005, 3600.0)
+        timer = self._window_timers.get(window_id)
         loop = asyncio.get_running_loop()
+        delay = min(max(0.0, until - self._board.clock()) + 0.005, 3600.0)
+        if timer is not None:
+            # Each arrival asks for this, mostly for the moment that is set already.
+            if abs(timer.when() - loop.time() - delay) < 0.005:
+                return
+            timer.cancel()
         self._window_timers[window_id] = loop.call_later(delay, self._look_again, window_id)
 
     def _look_again(self, window_id: str) -> None:

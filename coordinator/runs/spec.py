@@ -13,7 +13,7 @@ from coordinator.fleet.fleet import Member
 from coordinator.runs.roster import Need
 from fedbed import tasks
 from fedbed.errors import ExperimentError
-from fedbed.experiment import Experiment, loads
+from fedbed.experiment import DownProfile, Experiment, UpProfile, loads
 from fedbed.link.messages import BlobRef
 
 DEFAULT_APP_START_TIMEOUT_S = 60.0
@@ -43,6 +43,9 @@ class RunSpec:
     run_config: dict[str, Any] = field(default_factory=dict)
     nodes: int = 2
     """How many nodes a Flower app gets; an experiment says so itself."""
+    codec_up: UpProfile = "exact"
+    """How a Flower app's models travel, this way and the other; an experiment says so itself."""
+    codec_down: DownProfile = "exact"
 
     @classmethod
     def of(cls, data: dict[str, Any]) -> RunSpec:

@@ -6,6 +6,7 @@ or any other set of messages that an app sends.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -67,10 +68,42 @@ class Window:
     rules: Rules
     opened_at: float
     slots: dict[str, Slot] = field(default_factory=dict)
+    _of_node: dict[str, list[Slot]] = field(default_factory=dict)
+    _counts: Counter[SlotState] = field(default_factory=Counter)
+    _lost: int = 0
+    """How many of those that are out have lost contact."""
+
+    def add(self, slot: Slot) -> None:
+        """Add a part; counted here, so that an arrival costs the same however many there are."""
+        self.slots[slot.item] = slot
+        self._of_node.setdefault(slot.node, []).append(slot)
+        self._count(slot, 1)
+
+    def of_node(self, node: str) -> list[Slot]:
+        """Return the parts of a node; a node usually has one."""
+        return self._of_node.get(node, [])
+
+    def settle(self, item: str, state: SlotState, reason: str) -> None:
+        """A part came in, or failed for good; KeyError for an item that isn't one of ours."""
+        slot = self.slots[item]
+        self._count(slot, -1)
+        slot.state, slot.reason = state, reason
+        self._count(slot, 1)
+
+    def contact(self, slot: Slot, lost_since: float | None) -> None:
+        """The node of a part was lost at a time, or is back: None."""
+        self._count(slot, -1)
+        slot.lost_since = lost_since
+        self._count(slot, 1)
 
     def count(self, state: SlotState) -> int:
         """Number of slots in a state."""
-        return sum(slot.state is state for slot in self.slots.values())
+        return self._counts[state]
+
+    def _count(self, slot: Slot, by: int) -> None:
+        self._counts[slot.state] += by
+        if slot.state is SlotState.OUT and slot.lost_since is not None:
+            self._lost += by
 
     def verdict(self, now: float) -> Verdict:
         """Decide from what is known now."""
@@ -84,8 +117,7 @@ class Window:
             return Verdict(True, "nobody is left to wait for", met, deadline)
         if now >= deadline:
             return Verdict(True, "deadline", met, deadline)
-        hopes = [self._hope_until(slot) for slot in self.slots.values()]
-        latest = max((hope for hope in hopes if hope is not None), default=now)
+        latest = self._hope_until()
         if met and latest <= now:
             return Verdict(True, "the others were lost", True, deadline)
         # Without a quorum the window stays open to the deadline: the lost may come back.
@@ -117,13 +149,16 @@ class Window:
         """Seconds until the deadline."""
         return max(0.0, self.opened_at + self.rules.deadline_s - now)
 
-    def _hope_until(self, slot: Slot) -> float | None:
-        """Until when this slot may still deliver: None if it can't any more or has already."""
-        if slot.state is not SlotState.OUT:
-            return None
-        if slot.lost_since is None:
+    def _hope_until(self) -> float:
+        """Until when a part may still come in: for ever while a node of those out is there."""
+        if self._counts[SlotState.OUT] > self._lost:
             return float("inf")
-        return slot.lost_since + self.rules.rejoin_grace_s
+        since = [
+            slot.lost_since
+            for slot in self.slots.values()
+            if slot.state is SlotState.OUT and slot.lost_since is not None
+        ]
+        return max(since) + self.rules.rejoin_grace_s
 
 
 def _listed(names: list[str], limit: int = 6) -> str:

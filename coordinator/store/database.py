@@ -7,24 +7,39 @@ disk share the next one, so a thousand nodes that answer at once cost a few fsyn
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+import os
 import queue
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
 
-from sqlalchemy import create_engine, event
+from sqlalchemy import Executable, create_engine, event
 from sqlalchemy.orm import Session
 
 from coordinator.store.tables import Base
 from fedbed.errors import FedbedError
 
 Result = TypeVar("Result")
-_Job = tuple[Callable[[Session], Any], "Future[Any]"]
-GROUP_LIMIT = 256
+GROUP_LIMIT = 1024
 log = logging.getLogger("fedbed.store")
+
+
+@dataclass(frozen=True)
+class Row:
+    """A statement for one row; `folder` is synced before the row is committed."""
+
+    statement: Executable
+    values: dict[str, Any]
+    folder: Path | None = None
+
+
+_Change = Callable[[Session], Any] | Row
+_Job = tuple[_Change, "Future[Any]"]
 
 
 class Database:
@@ -61,7 +76,11 @@ class Database:
         """Run `change` in the next transaction; returns its result once that is on disk."""
         return await asyncio.wrap_future(self._submit(change))
 
-    def note(self, change: Callable[[Session], Any]) -> None:
+    async def write_row(self, row: Row) -> None:
+        """Like `write`, for one of very many: rows of one statement that queue up go as one."""
+        await asyncio.wrap_future(self._submit(row))
+
+    def note(self, change: Callable[[Session], Any] | Row) -> None:
         """Like `write`, without waiting: for what a crash may lose (events, for instance)."""
         self._submit(change)
 
@@ -70,8 +89,8 @@ class Database:
         with Session(self._engine) as session:
             return question(session)
 
-    def _submit(self, change: Callable[[Session], Result]) -> Future[Result]:
-        future: Future[Result] = Future()
+    def _submit(self, change: _Change) -> Future[Any]:
+        future: Future[Any] = Future()
         if self._thread is None:
             # Nobody would ever answer: better an error than a wait without end.
             future.set_exception(FedbedError("the coordinator is stopping; nothing was written"))
@@ -101,7 +120,9 @@ class Database:
         """One transaction for the group; if it fails, one each, so that only the culprit fails."""
         try:
             with Session(self._engine) as session:
-                results = [change(session) for change, _ in group]
+                results = _run(session, [change for change, _ in group])
+                for folder in {c.folder for c, _ in group if isinstance(c, Row) and c.folder}:
+                    sync_folder(folder)
                 session.commit()
         except Exception as error:  # noqa: BLE001 - handed to whoever awaits it
             if len(group) == 1:
@@ -113,6 +134,33 @@ class Database:
             return
         for (_, future), result in zip(group, results, strict=True):
             future.set_result(result)
+
+
+def sync_folder(folder: Path) -> None:
+    """Make the names in a folder outlive a power cut; a file's own fsync doesn't."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _run(session: Session, changes: list[_Change]) -> list[Any]:
+    """Carry out changes in their order, neighbouring rows of one statement together."""
+    results: list[Any] = []
+    for statement, neighbours in itertools.groupby(changes, _statement):
+        if statement is None:
+            results += [change(session) for change in neighbours if not isinstance(change, Row)]
+            session.flush()
+        else:
+            values = [row.values for row in neighbours if isinstance(row, Row)]
+            session.connection().execute(statement, values)
+            results += [None] * len(values)
+    return results
+
+
+def _statement(change: _Change) -> Executable | None:
+    return change.statement if isinstance(change, Row) else None
 
 
 def _tune_sqlite(connection: Any, _record: Any) -> None:

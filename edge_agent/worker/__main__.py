@@ -11,6 +11,8 @@ import traceback
 from pathlib import Path
 from typing import Any, BinaryIO, Dict, Optional, Tuple
 
+from edge_agent.residuals import FOLDER as RESIDUALS
+from edge_agent.residuals import Residuals
 from edge_agent.worker.job import Job, JobAborted, Runner
 from edge_agent.worker.runners import make_runner
 from fedbed.link import pipes
@@ -20,6 +22,7 @@ def main() -> int:
     """Serve requests until standard input closes."""
     state_dir = Path(sys.argv[1])
     data_path = Path(sys.argv[2]) if len(sys.argv) > 2 else None
+    residuals = Residuals(state_dir / RESIDUALS)
     out = pipes.take_stdout()
     requests: queue.Queue[Optional[Dict[str, Any]]] = queue.Queue()
     aborted = threading.Event()
@@ -42,7 +45,7 @@ def main() -> int:
             tell({"op": "progress", "share": share})
 
         try:
-            job = Job(request, on_progress)
+            job = Job(request, on_progress, residuals)
             # A node that comes back late may be given another partition of the same run.
             if runner is None or made_for != (job.item.run, job.item.partition):
                 runner = make_runner(job, state_dir, data_path)

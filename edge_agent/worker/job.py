@@ -11,6 +11,8 @@ from typing import Any, Callable, Dict, List, Mapping, Tuple
 
 import numpy as np
 
+from edge_agent.residuals import Residuals
+from edge_agent.worker.update_coder import UpdateCoder
 from fedbed import codec
 from fedbed.link import envelope, records
 from fedbed.link.messages import BlobRef, Timeline, WorkItem, parse, unparse
@@ -43,12 +45,18 @@ class Runner(ABC):
 class Job:
     """A request of the daemon on its way through the worker."""
 
-    def __init__(self, request: Dict[str, Any], on_progress: Callable[[float], None]) -> None:
+    def __init__(
+        self,
+        request: Dict[str, Any],
+        on_progress: Callable[[float], None],
+        residuals: Residuals,
+    ) -> None:
         self.item = parse(WorkItem, request["item"])
         self.on_progress = on_progress
         self._paths: Dict[str, str] = request["blobs"]
         self._out = Path(request["out"])
         self._timeline = parse(Timeline, request["timeline"])
+        self._residuals = residuals
         self._started = time.monotonic()
 
     def path(self, blob: BlobRef) -> Path:
@@ -65,7 +73,7 @@ class Job:
         decoded = clock()
         reply = runner.handle(self, content)
         done = clock()
-        meta, payloads = self._encode(reply)
+        meta, payloads = self._encode(reply, content)
         timeline.decode_s = round(decoded - begin, 4)
         timeline.work_s = round(done - decoded, 4)
         timeline.encode_s = round(clock() - done, 4)
@@ -78,21 +86,31 @@ class Job:
         content = Content({}, {}, {})
         for record in self.item.records:
             if record.blob is not None:
-                data = self.path(record.blob).read_bytes()
-                content.arrays[record.name] = codec.decode(data)
+                # The daemon has checked the blob's hash, and with it the payload's own.
+                with codec.Payload.open(self.path(record.blob)) as payload:
+                    content.arrays[record.name] = payload.arrays()
             elif record.kind == "metrics":
                 content.metrics[record.name] = records.unpack(record.values or {})
             else:
                 content.config[record.name] = records.unpack(record.values or {})
         return content
 
-    def _encode(self, reply: Content) -> Tuple[Dict[str, Any], List[Tuple[str, bytes]]]:
+    def _encode(
+        self, reply: Content, content: Content
+    ) -> Tuple[Dict[str, Any], List[Tuple[str, bytes]]]:
         described: List[Dict[str, Any]] = []
         payloads: List[Tuple[str, bytes]] = []
+        # A difference is to the blob that came, whose hash both sides know.
+        sent = {
+            record.name: codec.Reference(content.arrays[record.name], record.blob.sha256)
+            for record in self.item.records
+            if record.blob is not None
+        }
+        coder = UpdateCoder(self.item, sent, self._residuals)
         for name, arrays in reply.arrays.items():
-            data = codec.encode(arrays, self.item.codec, self.item.compressor)
-            payloads.append((name, data))
+            payloads.append((name, coder.encode(name, arrays)))
             described.append({"name": name, "kind": "arrays", "payload": name})
+        coder.finish()
         for kind, found in (("metrics", reply.metrics), ("config", reply.config)):
             for name, values in found.items():
                 described.append({"name": name, "kind": kind, "values": records.pack(values)})

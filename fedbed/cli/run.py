@@ -35,8 +35,8 @@ def run(args: argparse.Namespace) -> int:
 
 def _target(args: argparse.Namespace, say: targets.Say) -> Target:
     if targets.is_app_folder(args.target):
-        targets.refuse_app_options(args.assignments, args.seed)
-        return targets.of_app(args.target, args.run_config, args.nodes)
+        targets.refuse_seed(args.seed)
+        return targets.of_app(args.target, args.run_config, args.assignments, args.nodes)
     if args.run_config:
         raise UsageError("--run-config is for Flower apps; an experiment takes --set")
     wanted = targets.load_experiment(args.target, args.assignments, args.nodes)

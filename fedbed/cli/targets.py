@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 from fedbed import bundle, experiment
 from fedbed.cli import flowerapp
@@ -16,6 +16,10 @@ from fedbed.experiment import Experiment
 DEFAULT_APP_NODES = 2
 FETCH_TIMEOUT_S = 8.0
 Say = Callable[[str], None]
+_CODEC_KEYS = {
+    "codec.up": ("codec_up", get_args(experiment.UpProfile)),
+    "codec.down": ("codec_down", get_args(experiment.DownProfile)),
+}
 
 
 @dataclass(frozen=True)
@@ -67,8 +71,10 @@ def of_experiment(wanted: Experiment, seed: int | None, twin: bool) -> Target:
     return Target(wanted.name, wanted.federation.nodes, spec)
 
 
-def of_app(folder: Path, overrides: Sequence[str], nodes: int | None) -> Target:
-    """Make a run of a Flower app."""
+def of_app(
+    folder: Path, overrides: Sequence[str], assignments: Sequence[str], nodes: int | None
+) -> Target:
+    """Make a run of a Flower app; `assignments` may set codec.up and codec.down."""
     app = flowerapp.read(folder, overrides)
     count = nodes or app.nodes or DEFAULT_APP_NODES
     spec = {
@@ -77,16 +83,29 @@ def of_app(folder: Path, overrides: Sequence[str], nodes: int | None) -> Target:
         "clientapp": app.clientapp,
         "run_config": app.run_config,
         "nodes": count,
+        **dict(_codec(text) for text in assignments),
     }
     return Target(app.name, count, spec, bundle.pack(folder))
 
 
-def refuse_app_options(assignments: Sequence[str], seed: int | None) -> None:
-    """UsageError for options that mean something to experiments only."""
-    if assignments:
-        raise UsageError("--set changes an experiment file; a Flower app takes --run-config")
+def refuse_seed(seed: int | None) -> None:
+    """UsageError for an option that means something to experiments only."""
     if seed is not None:
         raise UsageError("--seed is for experiments; a Flower app seeds itself")
+
+
+def _codec(assignment: str) -> tuple[str, str]:
+    """Read "codec.up=PROFILE"; returns the key of RunSpec and the profile."""
+    key, _, value = assignment.partition("=")
+    if key not in _CODEC_KEYS:
+        raise UsageError(
+            f"--set {assignment}: of a Flower app, --set changes {' and '.join(_CODEC_KEYS)} "
+            "only; the app's own settings are for --run-config"
+        )
+    name, allowed = _CODEC_KEYS[key]
+    if value not in allowed:
+        raise UsageError(f"--set {key}: '{value}' is none of {', '.join(allowed)}")
+    return name, value
 
 
 def with_data(wanted: Experiment, say: Say) -> Experiment:

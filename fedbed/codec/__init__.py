@@ -4,6 +4,7 @@
 """
 
 from fedbed.codec.compress import compressors
+from fedbed.codec.difference import Reference
 from fedbed.codec.encoder import encode
 from fedbed.codec.format import DEFAULT_MAX_BYTES
 from fedbed.codec.items import fingerprint
@@ -17,6 +18,7 @@ __all__ = [
     "ArraySpec",
     "Payload",
     "Profile",
+    "Reference",
     "compressors",
     "decode",
     "encode",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Iterator, Mapping, Optional, Tuple
+from typing import Any, Iterator, Mapping, Optional, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -55,18 +55,34 @@ class Difference:
 
 
 class Reference:
-    """The arrays that both sides hold, and their fingerprint, made when first asked for."""
+    """The arrays that both sides hold, and the 64 hex digits by which they know that they do.
 
-    def __init__(self, arrays: Arrays) -> None:
+    fingerprint: `fedbed.codec.fingerprint` of the arrays, made when first asked for, unless the two
+    sides have another name for them, such as the sha256 of the payload that carried them.
+    """
+
+    def __init__(self, arrays: Arrays, fingerprint: Optional[str] = None) -> None:
         self._arrays = arrays
-        self._fingerprint: Optional[str] = None
+        self._fingerprint = fingerprint
+
+    @classmethod
+    def of(cls, given: Union[Arrays, Reference]) -> Reference:
+        """Return `given` as a reference."""
+        return given if isinstance(given, Reference) else cls(given)
 
     @property
     def fingerprint(self) -> str:
-        """As `fedbed.codec.fingerprint` of the arrays."""
+        """What a payload calls this reference."""
         if self._fingerprint is None:
             self._fingerprint = fingerprint(self._arrays)
         return self._fingerprint
+
+    def fits(self, arrays: Arrays) -> bool:
+        """Whether `arrays` are of the same names, dtypes and shapes as these."""
+        return set(arrays) == set(self._arrays) and all(
+            array.dtype == self._arrays[name].dtype and array.shape == self._arrays[name].shape
+            for name, array in arrays.items()
+        )
 
     def base(self, spec: ArraySpec) -> Floats:
         """Return the array of that name; PayloadError unless its dtype and shape agree."""

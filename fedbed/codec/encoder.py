@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Tuple
+from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Tuple, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -28,7 +28,7 @@ def encode(
     arrays: Mapping[str, npt.NDArray[Any]],
     profile: str = "exact",
     compressor: Optional[str] = None,
-    reference: Optional[Mapping[str, npt.NDArray[Any]]] = None,
+    reference: Optional[Union[Mapping[str, npt.NDArray[Any]], Reference]] = None,
     residual: Optional[MutableMapping[str, npt.NDArray[np.float32]]] = None,
     seed: int = 0,
 ) -> bytes:
@@ -58,7 +58,7 @@ def encode(
         raise UsageError(f"the codec's seed is {seed}; it must be 0 or more")
     name_of_compressor = compressor or compressors()[0]
     squeeze = open_compressor(name_of_compressor)
-    base = Reference(reference) if reference is not None and PROFILES[profile].lossy else None
+    base = Reference.of(reference) if reference is not None and PROFILES[profile].lossy else None
     coder = Coder(profile, base, seed)
     earlier = {} if residual is None else residual
     lost: Dict[str, npt.NDArray[np.float32]] = {}

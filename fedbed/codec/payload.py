@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Dict, Iterable, List, Optional, Sequence, Tuple, Type, Union
+from typing import Any, ContextManager, Dict, Iterable, List, Optional, Sequence, Tuple, Type, Union
 
 import numpy as np
 import numpy.typing as npt
@@ -18,16 +18,21 @@ from fedbed.codec.format import (
     DELTA,
     PLANES,
     PREFIX_BYTES,
+    RAW,
     Entry,
     header_length,
     parse,
 )
 from fedbed.codec.planes import fill
 from fedbed.codec.source import BytesSource, FileSource
-from fedbed.codec.spec import ArraySpec, show
+from fedbed.codec.spec import ArraySpec, compare, show
 from fedbed.errors import PayloadError
 
 Array = npt.NDArray[Any]
+Known = Union[Arrays, Reference]
+
+MAX_DIFFERENCE = 1.6e38
+"""Twice as much is still a float32."""
 
 
 class Payload:
@@ -38,7 +43,7 @@ class Payload:
     """
 
     def __init__(
-        self, source: Union[BytesSource, FileSource], max_bytes: int, reference: Optional[Arrays]
+        self, source: Union[BytesSource, FileSource], max_bytes: int, reference: Optional[Known]
     ) -> None:
         if source.size < PREFIX_BYTES:
             raise PayloadError(f"no fedbed payload: it has only {source.size} bytes")
@@ -53,12 +58,15 @@ class Payload:
                 f" {self._header.body_bytes}"
             )
         self._source = source
-        self._reference = None if reference is None else Reference(reference)
+        self._reference = None if reference is None else Reference.of(reference)
         self._body = body
         self._places: Dict[str, Tuple[Entry, int]] = {}
+        self._plain: Dict[str, Tuple[int, int]] = {}
         offset = body
         for entry in self._header.entries:
             self._places[entry.spec.name] = (entry, offset)
+            if _is_plain(entry):
+                self._plain[entry.spec.name] = (offset, entry.stored)
             offset += entry.stored
 
     @classmethod
@@ -66,7 +74,7 @@ class Payload:
         cls,
         data: bytes,
         max_bytes: int = DEFAULT_MAX_BYTES,
-        reference: Optional[Arrays] = None,
+        reference: Optional[Known] = None,
     ) -> Payload:
         """Read the header of a payload in memory; PayloadError if it is none.
 
@@ -82,19 +90,15 @@ class Payload:
         offset: int = 0,
         length: Optional[int] = None,
         max_bytes: int = DEFAULT_MAX_BYTES,
-        reference: Optional[Arrays] = None,
+        reference: Optional[Known] = None,
     ) -> Payload:
         """Read the header of the payload at `offset` of a file; use it in a `with` statement.
 
         It takes `length` bytes, to the file's end unless given; the rest is as for `from_bytes`.
-        PayloadError if they are no payload, OSError if the file can't be read.
+        The file must stay where it is, and is open only while it is read from. PayloadError if
+        they are no payload, OSError if the file can't be read, then or later.
         """
-        file = Path(path).open("rb", buffering=0)  # noqa: SIM115 - it lives as long as the payload
-        try:
-            return cls(FileSource(file, offset, length), max_bytes, reference)
-        except BaseException:
-            file.close()
-            raise
+        return cls(FileSource(path, offset, length), max_bytes, reference)
 
     def __enter__(self) -> Payload:
         return self
@@ -108,7 +112,7 @@ class Payload:
         self.close()
 
     def close(self) -> None:
-        """Close the file, if there is one; arrays that were read stay valid."""
+        """Read no more from memory or file; arrays that were read stay valid."""
         self._source.close()
 
     @property
@@ -132,9 +136,82 @@ class Payload:
         Raises PayloadError if there is none of that name, its bytes are damaged, or it is a
         difference to another reference than the one at hand.
         """
+        entry, offset = self._place(name)
+        base = self._base(entry.spec) if DELTA in entry.stages else None
+        values = self._stored(entry, offset)
+        if base is not None:
+            add(values, base)
+        return values
+
+    def is_plain(self, name: str) -> bool:
+        """Whether the items of an array lie in the payload as they are, for `read_items`."""
+        return name in self._plain
+
+    def read_items(self, name: str, start: int, out: Array) -> None:
+        """Copy items of a plain array, from index `start` in C order, into `out` until it is full.
+
+        `out` is contiguous and of the array's dtype, in little-endian byte order. ValueError for
+        items that aren't there, or if the array isn't plain: others are only decoded whole.
+        """
+        offset, size = self._plain.get(name, (0, -1))
+        begin = start * out.itemsize
+        if begin < 0 or begin + out.nbytes > size:
+            raise ValueError(f"array {show(name)} has no {out.size} plain items from {start}")
+        self._source.read_into(offset + begin, out.view(np.uint8).data)
+
+    def held(self) -> ContextManager[None]:
+        """Keep the file open within a `with` statement, which makes reading many arrays cheaper."""
+        return self._source.held()
+
+    def arrays(self) -> Dict[str, Array]:
+        """Decode all arrays, in their order; errors as of `read`."""
+        return {name: self.read(name) for name in self._places}
+
+    def verify(
+        self,
+        expect: Optional[Sequence[ArraySpec]] = None,
+        finite: bool = True,
+        hashed: bool = False,
+    ) -> None:
+        """Check everything about the payload, holding one array at a time.
+
+        The arrays are those of `expect` (any, unless given) in the same order, the body has the
+        declared hash (unless `hashed`: the caller has hashed the bytes), each array decodes, and
+        with `finite` no float or complex is NaN or infinite. A difference is looked at by itself
+        where its reference isn't at hand; with `finite` it must be too small to make a sum
+        infinite. Raises PayloadError for the first thing that is wrong.
+        """
+        if expect is not None:
+            compare(expect, self.specs)
+        if not hashed:
+            self.check_hash()
+        for entry, offset in self._places.values():
+            alone = DELTA in entry.stages and self._reference is None
+            array = self._stored(entry, offset) if alone else self.read(entry.spec.name)
+            if finite and array.dtype.kind in "fc":
+                _check_finite(entry.spec, array, alone)
+
+    def check_reference(self) -> None:
+        """Raise PayloadError if an array is a difference to what isn't at hand."""
+        for entry, _ in self._places.values():
+            if DELTA in entry.stages:
+                self._base(entry.spec)
+
+    def check_hash(self) -> None:
+        """Raise PayloadError unless the body has the hash that the header declares."""
+        digest = hashlib.sha256()
+        for chunk in self._source.chunks(self._body, self._header.body_bytes):
+            digest.update(chunk)
+        if digest.hexdigest() != self._header.sha256:
+            raise PayloadError("payload body is damaged: its sha256 isn't the declared one")
+
+    def _place(self, name: str) -> Tuple[Entry, int]:
         if name not in self._places:
             raise PayloadError(f"payload has no array {show(name)}")
-        entry, offset = self._places[name]
+        return self._places[name]
+
+    def _stored(self, entry: Entry, offset: int) -> Array:
+        """Decode what lies at `offset`: the array, or its difference to the reference."""
         spec = entry.spec
         pieces = []
         for segment in entry.segments:
@@ -144,45 +221,11 @@ class Payload:
         try:
             if entry.stages in ((), (PLANES,)):
                 return _exact(spec, pieces)
-            base = self._base(spec) if DELTA in entry.stages else None
             values = lossy.decode(spec, entry.stages, entry.segments, pieces)
-            if base is not None:
-                add(values, base)
         except MemoryError as error:
-            raise PayloadError(f"array {show(name)}: no memory for {spec.nbytes} bytes") from error
+            name = show(spec.name)
+            raise PayloadError(f"array {name}: no memory for {spec.nbytes} bytes") from error
         return values.reshape(spec.shape)
-
-    def arrays(self) -> Dict[str, Array]:
-        """Decode all arrays, in their order; errors as of `read`."""
-        return {name: self.read(name) for name in self._places}
-
-    def verify(self, expect: Optional[Sequence[ArraySpec]] = None, finite: bool = True) -> None:
-        """Check everything about the payload, holding one array at a time.
-
-        The arrays are those of `expect` (any, unless given) in the same order, the body has the
-        declared hash, each array decodes, and with `finite` no float or complex is NaN or
-        infinite. Raises PayloadError for the first thing that is wrong.
-        """
-        if expect is not None:
-            _compare(expect, self.specs)
-        self.check_hash()
-        for spec in self.specs:
-            array = self.read(spec.name)
-            if finite and array.dtype.kind in "fc":
-                wrong = array.size - int(np.count_nonzero(np.isfinite(array)))
-                if wrong:
-                    raise PayloadError(
-                        f"array {show(spec.name)}: {wrong} of {array.size} values are NaN or"
-                        " infinite"
-                    )
-
-    def check_hash(self) -> None:
-        """Raise PayloadError unless the body has the hash that the header declares."""
-        digest = hashlib.sha256()
-        for chunk in self._source.chunks(self._body, self._header.body_bytes):
-            digest.update(chunk)
-        if digest.hexdigest() != self._header.sha256:
-            raise PayloadError("payload body is damaged: its sha256 isn't the declared one")
 
     def _base(self, spec: ArraySpec) -> npt.NDArray[np.float32]:
         needed = self._header.reference
@@ -197,12 +240,39 @@ class Payload:
 
 
 def decode(
-    data: bytes, max_bytes: int = DEFAULT_MAX_BYTES, reference: Optional[Arrays] = None
+    data: bytes, max_bytes: int = DEFAULT_MAX_BYTES, reference: Optional[Known] = None
 ) -> Dict[str, Array]:
     """Return all arrays of a payload, its body's hash checked; PayloadError for anything else."""
     with Payload.from_bytes(data, max_bytes, reference) as payload:
         payload.check_hash()
         return payload.arrays()
+
+
+def _check_finite(spec: ArraySpec, array: Array, is_difference: bool) -> None:
+    if array.dtype.kind == "f" and array.size:
+        with np.errstate(invalid="ignore"):
+            extremes = np.array([array.min(), array.max()])
+        # Both pass a NaN on; they take no memory, unlike a look at each value.
+        if _fine(extremes, is_difference).all():
+            return
+    wrong = array.size - int(np.count_nonzero(_fine(array, is_difference)))
+    if wrong:
+        raise PayloadError(
+            f"array {show(spec.name)}: {wrong} of {array.size} values are NaN or infinite"
+        )
+
+
+def _fine(values: Array, is_difference: bool) -> npt.NDArray[np.bool_]:
+    if not is_difference:
+        return np.isfinite(values)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(np.abs(values) <= MAX_DIFFERENCE)
+
+
+def _is_plain(entry: Entry) -> bool:
+    # Bytes of a bool are looked at when it is decoded.
+    whole = all(segment.compressor == RAW for segment in entry.segments)
+    return whole and not entry.stages and entry.spec.dtype != "bool"
 
 
 def _exact(spec: ArraySpec, pieces: Sequence[Iterable[memoryview]]) -> Array:
@@ -220,33 +290,3 @@ def _exact(spec: ArraySpec, pieces: Sequence[Iterable[memoryview]]) -> Array:
 
 def _whole(source: Union[BytesSource, FileSource], offset: int, length: int) -> bytes:
     return b"".join(source.chunks(offset, length))
-
-
-def _compare(expect: Sequence[ArraySpec], came: Sequence[ArraySpec]) -> None:
-    wanted = {spec.name: spec for spec in expect}
-    given = {spec.name: spec for spec in came}
-    for name in wanted:
-        if name not in given:
-            raise PayloadError(f"array {show(name)} is missing; {_these(came)} came")
-    for name in given:
-        if name not in wanted:
-            raise PayloadError(f"array {show(name)} came and isn't expected; {_these(expect)} are")
-    for name, spec in wanted.items():
-        if spec != given[name]:
-            raise PayloadError(
-                f"array {show(name)}: expected {_kind(spec)}, came {_kind(given[name])}"
-            )
-    for want, have in zip(expect, came):
-        if want.name != have.name:
-            raise PayloadError(
-                f"arrays in another order: expected {show(want.name)}, came {show(have.name)}"
-            )
-
-
-def _kind(spec: ArraySpec) -> str:
-    return f"{spec.dtype}{list(spec.shape)}"
-
-
-def _these(specs: Sequence[ArraySpec]) -> str:
-    names = ", ".join(show(spec.name) for spec in specs[:4])
-    return f"{len(specs)} arrays ({names}{', ...' if len(specs) > 4 else ''})"

@@ -14,10 +14,12 @@ class Profile(NamedTuple):
 
     `lossy`: decoded values differ from those given. `wants_reference`: it is made for the
     difference to a model that both sides hold, and does badly on the model itself.
+    `leaves_residual`: what it leaves out is for the next encoding to add.
     """
 
     lossy: bool
     wants_reference: bool
+    leaves_residual: bool = False
 
 
 PROFILES: Dict[str, Profile] = {
@@ -25,7 +27,7 @@ PROFILES: Dict[str, Profile] = {
     "exact": Profile(lossy=False, wants_reference=False),
     "bf16": Profile(lossy=True, wants_reference=True),
     "int8": Profile(lossy=True, wants_reference=True),
-    "small": Profile(lossy=True, wants_reference=True),
+    "small": Profile(lossy=True, wants_reference=True, leaves_residual=True),
 }
 """`raw`: the items as they are. `exact`: the same bits, in fewer bytes where that pays. `bf16`,
 `int8`, `small`: float32 arrays of `LOSSY_ITEMS` items and more lose precision, others go as in

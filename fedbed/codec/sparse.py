@@ -1,6 +1,6 @@
 """The largest values of an array and where they stand; the rest waits for a later round.
 
-Of n values the n/16 of largest magnitude are sent, as 8-bit integers with one scale. What that
+Of n values the n/8 of largest magnitude are sent, as 8-bit integers with one scale. What that
 loses, in the values left out and in the rounding, the caller keeps as the residual and the next
 round adds before it chooses: all of an update arrives in the end (Deep Gradient Compression,
 arXiv 1712.01887; error feedback, arXiv 1901.09847). Rounding is to nearest: with the error fed
@@ -25,7 +25,7 @@ from fedbed.codec.planes import Bytes
 from fedbed.codec.spec import show
 from fedbed.errors import PayloadError
 
-ONE_OF = 16
+ONE_OF = 8
 _MORE = 255
 
 

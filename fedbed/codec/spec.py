@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from dataclasses import dataclass
-from typing import Dict, Tuple
+from typing import Dict, Sequence, Tuple
 
 from fedbed.errors import PayloadError
 
@@ -80,3 +80,34 @@ class ArraySpec:
         for dim in self.shape:
             size *= dim
         return size
+
+
+def compare(expect: Sequence[ArraySpec], came: Sequence[ArraySpec]) -> None:
+    """Raise PayloadError, which names the first difference, unless both are the same in order."""
+    wanted = {spec.name: spec for spec in expect}
+    given = {spec.name: spec for spec in came}
+    for name in wanted:
+        if name not in given:
+            raise PayloadError(f"array {show(name)} is missing; {_these(came)} came")
+    for name in given:
+        if name not in wanted:
+            raise PayloadError(f"array {show(name)} came and isn't expected; {_these(expect)} are")
+    for name, spec in wanted.items():
+        if spec != given[name]:
+            raise PayloadError(
+                f"array {show(name)}: expected {_kind(spec)}, came {_kind(given[name])}"
+            )
+    for want, have in zip(expect, came):
+        if want.name != have.name:
+            raise PayloadError(
+                f"arrays in another order: expected {show(want.name)}, came {show(have.name)}"
+            )
+
+
+def _kind(spec: ArraySpec) -> str:
+    return f"{spec.dtype}{list(spec.shape)}"
+
+
+def _these(specs: Sequence[ArraySpec]) -> str:
+    names = ", ".join(show(spec.name) for spec in specs[:4])
+    return f"{len(specs)} arrays ({names}{', ...' if len(specs) > 4 else ''})"

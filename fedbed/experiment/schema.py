@@ -14,6 +14,9 @@ from fedbed.experiment import checks
 from fedbed.experiment.base import Duration, PositiveDuration, Section
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
+UpProfile = Literal["raw", "exact", "bf16", "int8", "small"]
+# Of a model itself, an eighth is no use.
+DownProfile = Literal["raw", "exact", "bf16", "int8"]
 Share = Annotated[float, Field(gt=0, le=1)]
 # 32 bits are what every random generator in use (numpy, torch, Python) takes as a seed.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
@@ -218,15 +221,19 @@ class Centralised(Section):
 
 
 class Codec(Section):
-    """How models travel; both ways are lossless."""
+    """How models travel; docs/payload.md says what each profile keeps and saves."""
 
-    down: Literal["raw", "exact"] = Field(
+    down: DownProfile = Field(
         default="exact",
         description="From the coordinator to the nodes; 'raw': plain arrays, "
-        "'exact': compressed, bit for bit the same.",
+        "'exact': compressed, bit for bit the same, 'bf16' and 'int8': rounded for the nodes "
+        "alone, the coordinator's model keeps its precision.",
     )
-    up: Literal["raw", "exact"] = Field(
-        default="exact", description="From the nodes to the coordinator; as above."
+    up: UpProfile = Field(
+        default="exact",
+        description="From the nodes to the coordinator; as above, but 'bf16' and 'int8' round "
+        "what the node has changed; 'small': the largest eighth of it, the rest follows in "
+        "later rounds.",
     )
 
 

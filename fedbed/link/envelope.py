@@ -19,12 +19,12 @@ import os
 import struct
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Dict, List, NoReturn, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Any, Dict, List, NoReturn, Optional, Sequence, Tuple, Union
 
 from fedbed.errors import PayloadError
 
 if TYPE_CHECKING:
-    from fedbed.codec import Payload
+    from fedbed.codec import Payload, Reference
 
 MAGIC = b"FBR1"
 PREFIX_BYTES = 8
@@ -112,14 +112,17 @@ class Envelope:
         """Names of the payloads, in their order."""
         return list(self._slots)
 
-    def payload(self, name: str) -> Payload:
-        """Open one payload; use it in a `with` statement. PayloadError if it is none."""
+    def payload(self, name: str, reference: Optional[Reference] = None) -> Payload:
+        """Open one payload; use it in a `with` statement. PayloadError if it is none.
+
+        `reference` is what the node took differences to, if it did.
+        """
         if name not in self._slots:
             raise PayloadError(f"result has no payload {name!r}; it has {self.names}")
         from fedbed.codec import Payload
 
         offset, length = self._slots[name]
-        return Payload.open(self._path, offset, length, self._max_bytes)
+        return Payload.open(self._path, offset, length, self._max_bytes, reference)
 
 
 def _read_head(path: Path) -> Tuple[Dict[str, Any], _Slots]:

@@ -8,6 +8,7 @@ All durations are seconds; none is a point in time, because a board may have no 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import typing
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Type, TypeVar
@@ -27,6 +28,8 @@ class NodeProfile:
     memory_bytes: int = 0
     packages: Dict[str, str] = field(default_factory=dict)
     """Versions found in the worker's interpreter: numpy, torch, flwr..."""
+    codecs: List[str] = field(default_factory=lambda: ["raw", "exact"])
+    """Codec profiles that the worker can write and read; agents before these say nothing."""
 
 
 @dataclass
@@ -136,6 +139,8 @@ class WorkItem:
     compressor: str
     max_bytes: int
     """Larger results are refused before they are read."""
+    codec_seed: int = 0
+    """Of what the codec rounds by chance: another one for every node and round."""
     data: Optional[DataRef] = None
     message: Dict[str, Any] = field(default_factory=dict)
     """Flower's own metadata (ids, ttl), for ClientApps."""
@@ -175,7 +180,7 @@ def parse(cls: Type[Message], data: Dict[str, Any]) -> Message:
     """Build a message class from decoded JSON; unknown keys are ignored, missing ones TypeError."""
     if not isinstance(data, dict):
         raise TypeError(f"a {cls.__name__} must be a JSON object")
-    hints = typing.get_type_hints(cls)
+    hints = _hints(typing.cast(Any, cls))
     known = {
         f.name: _value(hints[f.name], data[f.name])
         for f in dataclasses.fields(cls)  # type: ignore[arg-type]
@@ -187,6 +192,12 @@ def parse(cls: Type[Message], data: Dict[str, Any]) -> Message:
 def unparse(message: Any) -> Dict[str, Any]:
     """Return a message as JSON-ready dictionaries."""
     return dataclasses.asdict(message)
+
+
+@functools.lru_cache(maxsize=None)
+def _hints(cls: Any) -> Dict[str, Any]:
+    # Evaluated once: it takes longer than all the rest of `parse`.
+    return typing.get_type_hints(cls)
 
 
 def _value(hint: Any, value: Any) -> Any:

@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import hashlib
 import socket
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,7 +21,7 @@ from coordinator.fleet.fleet import Member
 from coordinator.settings import Settings
 from fedbed import codec
 from fedbed.link import envelope
-from fedbed.link.messages import AppRef, WorkItem, unparse
+from fedbed.link.messages import AppRef, Record, WorkItem, unparse
 
 Arrays = dict[str, "np.ndarray[Any, Any]"]
 TIMELINE = {"work_s": 0.5, "bytes_down": 10}
@@ -66,10 +66,14 @@ class Node:
         /,
         arrays: Arrays | None = None,
         error: str | None = None,
+        profile: str = "exact",
+        reference: codec.Reference | None = None,
         **meta: Any,
     ) -> bytes:
         """Return the bytes of a result, as a worker writes it."""
-        payloads = [] if arrays is None else [("arrays", codec.encode(arrays, "exact", "zlib"))]
+        payloads = []
+        if arrays is not None:
+            payloads = [("arrays", codec.encode(arrays, profile, "zlib", reference))]
         listed: list[dict[str, Any]] = [
             {"name": name, "kind": "arrays", "payload": name} for name, _ in payloads
         ]
@@ -110,13 +114,14 @@ class Served:
         expect: list[Any] | None = None,
         retries: int = 0,
         max_bytes: int = 10_000,
+        records: Sequence[Record] = (),
         **rules: Any,
     ) -> list[str]:
         """Put one item out to each node, as a run's process would; returns the items' ids."""
         items = [
             WorkItem(
-                f"{window}.{p}", "run", 1, "train", AppRef("task", "t"), p, len(nodes), [],
-                "exact", "zlib", max_bytes,
+                f"{window}.{p}", "run", 1, "train", AppRef("task", "t"), p, len(nodes),
+                list(records), "exact", "zlib", max_bytes,
             )
             for p in range(len(nodes))
         ]  # fmt: skip

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
-from coordinator.live import EVENTS_KEPT, Live
+import pytest
+
+from coordinator.live import EVENTS_KEPT, GATHER_LIMIT_S, GATHER_S, SHARE, Live, Picture
 
 
 async def test_a_watcher_gets_what_has_changed_already_at_once() -> None:
@@ -38,3 +41,28 @@ async def test_the_latest_events_are_kept() -> None:
     assert len(texts) == EVENTS_KEPT
     assert texts[-1] == str(EVENTS_KEPT + 4)
     assert {event["run"] for event in live.events("a")} == {"a"}
+
+
+def test_costly_pictures_come_less_often_but_they_come() -> None:
+    live = Live()
+    live.drawn(0.001)
+    assert live.gather_s == GATHER_S
+    live.drawn(0.02)
+    assert live.gather_s == pytest.approx(0.02 / SHARE)
+    live.drawn(60.0)
+    assert live.gather_s == GATHER_LIMIT_S
+
+
+def test_watchers_of_one_version_share_a_picture() -> None:
+    live = Live()
+    drawn: list[int] = []
+
+    def draw() -> dict[str, Any]:
+        drawn.append(live.version)
+        return {"version": live.version, "loss": float("nan")}
+
+    picture = Picture(live, draw)
+    assert picture.body() == picture.body() == b'{"version":1,"loss":null}'
+    live.changed()
+    assert picture.body() == b'{"version":2,"loss":null}'
+    assert drawn == [1, 2]

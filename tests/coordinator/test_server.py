@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import resource
 import signal
 import socket
 import subprocess
@@ -14,6 +16,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from coordinator.server import OWN_FILES, most_connections
 from coordinator.settings import parse
 from fedbed.errors import UsageError
 
@@ -25,9 +28,16 @@ Start = Callable[..., "subprocess.Popen[str]"]
 def start(tmp_path: Path) -> Iterator[Start]:
     started: list[subprocess.Popen[str]] = []
 
-    def begin(*arguments: str, state: str = "state") -> subprocess.Popen[str]:
+    def begin(
+        *arguments: str, state: str = "state", files: int | None = None
+    ) -> subprocess.Popen[str]:
+        limit = [] if files is None else ["bash", "-c", f'ulimit -n {files}; exec "$@"', "bash"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "coordinator", "--state-dir", str(tmp_path / state), *arguments],
+            [
+                *limit,
+                *(sys.executable, "-m", "coordinator", "--state-dir", str(tmp_path / state)),
+                *arguments,
+            ],
             stdin=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
@@ -106,9 +116,9 @@ def test_addresses_that_others_reach_need_a_word(tmp_path: Path) -> None:
         assert parse(["--host", host, "--insecure"]).host == host
     for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
         assert parse(["--host", host]).host == host
-    for port in ("-1", "65536"):
-        with pytest.raises(UsageError, match="--port"):
-            parse(["--port", port])
+    for port in ("-1", "65536", "abc"):
+        with pytest.raises(UsageError, match=f"--port: given '{port}', allowed: 0 to 65535"):
+            parse([f"--port={port}"])
 
 
 def test_a_foreign_address_is_explained(start: Start) -> None:
@@ -125,3 +135,32 @@ def test_a_state_folder_that_cannot_be_made_is_explained(start: Start, tmp_path:
     assert process.returncode == 1
     assert "give another with --state-dir" in words
     assert os.linesep.join(words.splitlines()[:1]).count("Traceback") == 0
+
+
+def test_connections_leave_files_for_results_and_database() -> None:
+    most = most_connections(1024)
+    assert most + most // 2 + OWN_FILES <= 1024
+    assert most_connections(4096) > most
+    assert most_connections(1) == 1
+    assert most_connections(resource.RLIM_INFINITY) > 10**6
+
+
+def test_too_low_a_limit_of_files_is_told_and_keeps_the_coordinator_alive(
+    start: Start, tmp_path: Path
+) -> None:
+    ready = tmp_path / "ready"
+    process = start("--port", "0", "--ready-file", str(ready), files=128)
+    host, port = address(process, ready).removeprefix("http://").split(":")
+    sockets = [socket.create_connection((host, int(port))) for _ in range(120)]
+    last = sockets[-1]
+    last.settimeout(LIMIT_S)
+    with contextlib.suppress(ConnectionResetError):
+        assert last.recv(1) == b""
+    for one in sockets:
+        one.close()
+    assert httpx.get(f"http://{host}:{port}/api/v1/health").json()["status"] == "ok"
+    process.terminate()
+    assert process.stderr is not None
+    said = process.stderr.read()
+    assert "the limit of open files lets about 21 nodes connect at a time" in said
+    assert "42 connections are open, as many as the limit of open files allows" in said

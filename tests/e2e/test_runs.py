@@ -59,6 +59,22 @@ def test_same_seed_same_bits_other_seed_other_bits(client: Client, tmp_path: Pat
     assert hashes[0] == hashes[1] != hashes[2]
 
 
+def test_lossy_profiles_save_bytes_and_learn_as_well(client: Client, tmp_path: Path) -> None:
+    exact = result_of(client, submit(client), tmp_path)
+    for up, down in [("bf16", "exact"), ("int8", "bf16"), ("exact", "int8"), ("small", "int8")]:
+        settings = (f"codec.up={up}", f"codec.down={down}")
+        lossy = result_of(client, submit(client, *settings), tmp_path)
+        assert lossy["model_sha256"] != exact["model_sha256"]
+        # In three rounds `small` has sent the largest parts only: the rest comes later.
+        within = 0.12 if up == "small" else 0.03
+        assert lossy["final"]["federated"] == pytest.approx(exact["final"]["federated"], abs=within)
+        for way, profile in (("up", up), ("down", down)):
+            most = 1.1 if profile == "exact" else 0.9
+            assert lossy[f"bytes_{way}"] < most * exact[f"bytes_{way}"]
+    again = result_of(client, submit(client, *settings), tmp_path)
+    assert again["model_sha256"] == lossy["model_sha256"]
+
+
 def test_shipped_samples_train_the_same_model_as_shared_ones(
     client: Client, tmp_path: Path
 ) -> None:

@@ -225,6 +225,24 @@ def test_a_refused_result_is_dropped(peer: Peer, start: Start, spool: Spool) -> 
     assert len(peer.requests("PUT")) == 1
 
 
+def test_what_an_update_left_out_stays_only_if_somebody_took_the_update(
+    peer: Peer, start: Start, config: AgentConfig
+) -> None:
+    folder = config.state_dir / "residuals"
+    executor = start()
+    executor.accept(work.item(peer.blob, "r-1.000001.0", codec="small"))
+    peer.wait(lambda: "r-1.000001.0" in peer.results)
+    eventually(lambda: executor.holding() == [])
+    # The coordinator calls what it has got done with; the node has nothing left to drop.
+    executor.drop(["r-1.000001.0"])
+    assert [path.name for path in folder.iterdir()] == ["r-1.000001.0.residual"]
+    peer.instead["PUT"] = [refusal(403, "Refused", "its round has closed")]
+    executor.accept(work.item(peer.blob, "r-1.000002.0", codec="small"))
+    peer.wait(lambda: len(peer.requests("PUT")) == 2)
+    eventually(lambda: executor.holding() == [])
+    assert [path.name for path in folder.iterdir()] == ["r-1.000001.0.residual"]
+
+
 def test_a_result_that_was_spooled_and_is_wanted_no_more(
     peer: Peer, start: Start, spool: Spool
 ) -> None:

@@ -168,6 +168,30 @@ def test_empty_sections_are_left_out(pages: dict[str, str]) -> None:
     assert "83.33\u202f%" in app
 
 
+def test_an_app_has_neither_our_seed_nor_a_twin() -> None:
+    app = samples.app() | {"seed": 0, "twin": [], "twin_s": 0.0}
+    text = " ".join(read(render(app)).text.split())
+    assert "federated rounds" in text
+    assert "seed" not in text
+    assert "twin" not in text
+    ours = " ".join(read(render(samples.experiment(2, 2) | {"seed": 0})).text.split())
+    assert "seed0" in ours
+    assert "centralised twin" in ours
+
+
+def test_wide_tables_say_that_they_go_on(pages: dict[str, str]) -> None:
+    assert pages["experiment"].count("The table scrolls sideways.") == 2
+    assert "animation-timeline: scroll(self inline)" in pages["experiment"]
+
+
+def test_the_loss_of_the_test_is_called_so(pages: dict[str, str]) -> None:
+    assert "<figcaption>Test loss</figcaption>" in pages["experiment"]
+    assert "<figcaption>Train loss</figcaption>" in pages["experiment"]
+    heads = re.findall(r'<th scope="col">(.*?)</th>', pages["experiment"])
+    assert "test loss, federated" in heads
+    assert "loss, federated" not in heads
+
+
 def test_absences_are_told_with_their_reasons(pages: dict[str, str]) -> None:
     text = " ".join(read(pages["experiment"]).text.split())
     assert "pi-02 the node was lost" in text

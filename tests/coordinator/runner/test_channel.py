@@ -103,10 +103,11 @@ found.append(stopped(lambda: channel.ask('nodes')))
 found.append(stopped(lambda: channel.ask('nodes')))
 channel.open_window('younger')
 found.append(stopped(lambda: channel.receive('younger')))
+found.append(stopped(lambda: channel.receive_now('younger')))
 channel.tell('found', found=found)
 """
     with child(code) as process:
         assert hear(process) == {"op": "waiting"}
         tell(process, event="stop")
         said = [hear(process), hear(process), hear(process)]
-        assert said[-1] == {"op": "found", "found": [True] * 5}
+        assert said[-1] == {"op": "found", "found": [True] * 6}

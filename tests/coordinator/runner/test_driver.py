@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import random
+import time
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
-from flwr.serverapp.strategy import FedAdam, FedAvg, Result, Strategy
+from flwr.serverapp.strategy import Bulyan, FedAdam, FedAvg, Result, Strategy
 
 from coordinator.runner.channel import Channel, RunStopped
 from coordinator.runner.checkpoint import Checkpoints
@@ -109,7 +110,25 @@ def test_a_resumed_run_has_the_same_result(tmp_path: Path) -> None:
     assert_same(resumed, straight)
     assert [entry["round"] for entry in driver.history] == [1, 2, 3, 4]
     assert [m["data"]["round"] for m in channel.said if m.get("kind") == "round"] == [3, 4]
-    assert "initial" not in channel.said[0]
+    told = channel.said[0]
+    assert (told["kind"], [e["round"] for e in told["data"]["history"]]) == ("resumed", [1, 2])
+    assert told["data"]["elapsed_s"] > 0
+    # Times that earlier processes measured are not lost.
+    assert all(entry["wall_s"] > 0 for entry in driver.history)
+    assert driver.elapsed_s > told["data"]["elapsed_s"] == driver.elapsed_before_s
+    held = Checkpoints(tmp_path / "broken").latest()
+    assert held is not None
+    assert driver.started_at == held.started_at < time.time()
+
+
+def test_a_strategy_that_makes_no_new_model_is_told_of(tmp_path: Path) -> None:
+    channel = Recorder()
+    _, driver = drive(Bulyan(num_malicious_nodes=2), tmp_path, channel)
+    assert [entry["model_kept"] for entry in driver.history] == [True] * ROUNDS
+    events = [m["data"] for m in channel.said if m.get("kind") == "event"]
+    assert events[0].startswith("round 1: Bulyan made no new model of")
+    _, learning = drive(FedAvg(), tmp_path / "other", Recorder())
+    assert not any(entry["model_kept"] for entry in learning.history)
 
 
 def test_watchers_hear_of_each_round(tmp_path: Path) -> None:

@@ -10,7 +10,9 @@ import numpy as np
 import pytest
 
 from coordinator.store import tables
+from fedbed import codec
 from fedbed.link import envelope
+from fedbed.link.messages import BlobRef, Record
 from tests.coordinator.serving import TIMELINE, Arrays, Node, Served, serving, until
 
 MODEL: Arrays = {"w": np.arange(6, dtype=np.float32).reshape(2, 3)}
@@ -101,6 +103,43 @@ async def test_what_was_not_asked_for_is_refused_and_counts_as_failure(
     assert not served.replies
     assert spooled(served) == []
     assert (await node.poll(0.0)).json()["work"] is None
+
+
+@pytest.mark.parametrize("profile", ["bf16", "int8", "small"])
+async def test_a_difference_is_taken_if_it_is_one_to_the_model_that_was_sent(
+    served: Served, profile: str
+) -> None:
+    node = await served.join("pi-1")
+    model = {"w": np.arange(5000, dtype=np.float32)}
+    sent = Record("arrays", "arrays", blob=BlobRef("ab" * 32, 9))
+    asked: dict[str, Any] = {
+        "expect": [["w", "float32", [5000]]],
+        "max_bytes": 100_000,
+        "records": [sent],
+    }
+    (item,) = await served.send([node], **asked)
+    trained = {"w": model["w"] + 1}
+    right, wrong = (codec.Reference(model, mark * 32) for mark in ("ab", "cd"))
+    refused = await node.put(item, node.result(item, trained, profile=profile, reference=wrong))
+    assert refused.status_code == 422
+    assert "a difference to another model than was sent" in refused.json()["detail"]
+    (item,) = await served.send([node], window="run.000002", **asked)
+    taken = await node.put(item, node.result(item, trained, profile=profile, reference=right))
+    assert taken.json()["status"] == "stored"
+    assert len(served.replies) == 1
+
+
+async def test_a_difference_that_overflows_is_refused(served: Served) -> None:
+    node = await served.join("pi-1")
+    sent = Record("arrays", "arrays", blob=BlobRef("ab" * 32, 9))
+    (item,) = await served.send(
+        [node], expect=[["w", "float32", [5000]]], max_bytes=100_000, records=[sent]
+    )
+    large = {"w": np.full(5000, 3e38, np.float32)}
+    base = codec.Reference({"w": np.full(5000, -3e38, np.float32)}, "ab" * 32)
+    answer = await node.put(item, node.result(item, large, profile="bf16", reference=base))
+    assert answer.status_code == 422
+    assert "NaN or infinite" in answer.json()["detail"]
 
 
 async def test_bytes_of_another_hash_are_refused(served: Served) -> None:

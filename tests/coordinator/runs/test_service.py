@@ -77,3 +77,18 @@ async def test_a_run_that_was_just_begun_can_be_stopped_and_shut_down(served: Se
     # Its process is not there yet: neither the word nor the end may get lost.
     await asyncio.wait_for(runs.stop(), 20)
     assert runs.ledger.row(run_id).state in ("queued", "running")
+
+
+async def test_nodes_that_come_at_once_are_looked_at_together(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = served.centre.runs
+    looks: list[int] = []
+    monkeypatch.setattr(runs, "dispatch", lambda: looks.append(len(runs._fleet)))
+    for _ in range(60):
+        runs.fleet_changed()
+    assert len(looks) <= 1
+    await served.join("pi-1")
+    async with asyncio.timeout(10):
+        while not looks or looks[-1] < 1:
+            await asyncio.sleep(0.01)

@@ -34,7 +34,7 @@ def app(**fields: object) -> RunSpec:
 
 
 def test_a_spec_survives_json() -> None:
-    spec = app(run_config={"lr": 0.1})
+    spec = app(run_config={"lr": 0.1}, codec_up="small", codec_down="bf16")
     assert RunSpec.of(json.loads(json.dumps(asdict(spec)))) == spec
     assert spec.bundle == BlobRef("ab" * 32, 3)
     plain = RunSpec("x", EXPERIMENT, seed=4, twin=True)

@@ -21,7 +21,7 @@ def window(
     made = Window("w", "r", "round 3: training", rules, 1000.0)
     for i, state in enumerate(states):
         since = (lost or {}).get(i)
-        made.slots[f"w.{i}"] = Slot(f"w.{i}", f"n-{i}", f"pi-{i}", state, since)
+        made.add(Slot(f"w.{i}", f"n-{i}", f"pi-{i}", state, since))
     return made
 
 
@@ -131,3 +131,19 @@ def test_never_met_without_quorum_and_always_closed_at_the_deadline(
 @pytest.mark.parametrize(("now", "left"), [(1000.0, 100.0), (1099.0, 1.0), (1200.0, 0.0)])
 def test_seconds_left(now: float, left: float) -> None:
     assert window([OUT]).seconds_left(now) == left
+
+
+def test_counts_follow_what_happens_to_the_parts() -> None:
+    waiting = window([OUT, OUT, OUT])
+    waiting.settle("w.0", IN, "")
+    waiting.settle("w.1", FAILED, "out of memory")
+    assert [waiting.count(state) for state in (OUT, IN, FAILED)] == [1, 1, 1]
+    (last,) = waiting.of_node("n-2")
+    waiting.contact(last, 1003.0)
+    assert waiting.verdict(1003.0).reason == "the others were lost"
+    waiting.contact(last, None)
+    assert not waiting.verdict(1004.0).closed
+    waiting.contact(last, 1005.0)
+    waiting.settle("w.2", IN, "")
+    assert waiting.verdict(1006.0).reason == "nobody is left to wait for"
+    assert waiting.of_node("n-9") == []

@@ -6,11 +6,14 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
 from coordinator.store import tables
-from coordinator.store.database import Database
+from coordinator.store.database import Database, Row
 from fedbed.errors import FedbedError
+
+INSERT = insert(tables.Base.metadata.tables[tables.Event.__tablename__])
 
 
 @pytest.fixture
@@ -133,3 +136,69 @@ async def test_a_note_that_fails_bothers_nobody(database: Database) -> None:
     database.note(fail)
     await database.write(adding("a"))
     assert texts(database) == ["a"]
+
+
+def inserting(text: str, folder: Path | None = None) -> Row:
+    return Row(INSERT, {"at": 0.0, "text": text}, folder)
+
+
+async def test_rows_and_changes_of_a_group_keep_their_order(database: Database) -> None:
+    seen: list[list[str]] = []
+
+    def look(session: Session) -> None:
+        seen.append([e.text for e in session.query(tables.Event).order_by(tables.Event.id)])
+
+    held = Held(database)
+    writes = [
+        asyncio.ensure_future(one)
+        for one in (
+            database.write_row(inserting("a")),
+            database.write_row(inserting("b")),
+            database.write(look),
+            database.write(adding("c")),
+            database.write_row(inserting("d")),
+            database.write(look),
+        )
+    ]
+    await asyncio.sleep(0)
+    held.release()
+    await asyncio.gather(*writes)
+    assert seen == [["a", "b"], ["a", "b", "c", "d"]]
+
+
+async def test_of_a_group_of_rows_only_the_culprit_fails(database: Database) -> None:
+    held = Held(database)
+    rows = [inserting("a"), Row(INSERT, {"at": 0.0, "text": None}), inserting("b")]
+    writes = [asyncio.ensure_future(database.write_row(row)) for row in rows]
+    await asyncio.sleep(0)
+    held.release()
+    results = await asyncio.gather(*writes, return_exceptions=True)
+    assert [isinstance(r, Exception) for r in results] == [False, True, False]
+    assert texts(database) == ["a", "b"]
+
+
+async def test_a_folder_is_synced_once_for_its_group_and_before_the_commit(
+    tmp_path: Path, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    synced: list[tuple[Path, list[str]]] = []
+    monkeypatch.setattr(
+        "coordinator.store.database.sync_folder",
+        lambda folder: synced.append((folder, texts(database))),
+    )
+    held = Held(database)
+    writes = [
+        asyncio.ensure_future(database.write_row(inserting(text, tmp_path))) for text in "abc"
+    ]
+    await asyncio.sleep(0)
+    held.release()
+    await asyncio.gather(*writes)
+    assert synced == [(tmp_path, [])]
+    assert texts(database) == ["a", "b", "c"]
+
+
+async def test_a_row_whose_folder_cannot_be_synced_is_not_written(
+    tmp_path: Path, database: Database
+) -> None:
+    with pytest.raises(FileNotFoundError):
+        await database.write_row(inserting("a", tmp_path / "none"))
+    assert texts(database) == []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import shutil
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -239,6 +239,48 @@ def test_ended_runs(page: Page, stub: Stub) -> None:
     text = page.locator("[data-run=r2]").inner_text()
     assert "DataError: mnist is incomplete" in text
     assert "Report" not in text
+
+
+def test_a_run_that_never_began_has_waited(page: Page, stub: Stub) -> None:
+    never: dict[str, Any] = {"history": [], "started_at": None, "elapsed_s": 0.0}
+    run_2 = run("r2", "failed", submitted_at=100.0, ended_at=105.0, **never)
+    stub.show(picture([], [run_2, run("r3", "finished", started_at=100.0, elapsed_s=1.6)]))
+    page.goto(stub.url)
+    page.locator("[data-run=r2] dt", has_text="Waited").wait_for()
+    shown = page.locator("[data-run=r2] dl").inner_text().split("\n")
+    assert shown[shown.index("Waited") + 1] == "5 s"
+    assert "Took" not in shown
+    shown = page.locator("[data-run=r3] dl").inner_text().split("\n")
+    assert shown[shown.index("Took") + 1] == "1.6 s"
+
+
+def test_a_past_app_shows_its_loss_and_no_seed(page: Page, stub: Stub) -> None:
+    history = [{"round": n, "loss": 1 / n, "wall_s": 1.0} for n in (1, 2, 4)]
+    stub.show(picture([], [run("r1", "finished", kind="app", seed=0, history=history)]))
+    page.goto(stub.url)
+    card = page.locator("[data-run=r1]")
+    card.wait_for()
+    text = card.inner_text()
+    assert "seed" not in text
+    assert "Test loss\n0.2500\nafter round 4" in text
+    assert "1.7 MB down" in text
+
+
+@pytest.mark.parametrize("width", [420, 1280])
+def test_a_past_run_s_figures_fill_its_card(page: Page, stub: Stub, width: int) -> None:
+    twin = [{"round": r["round"], "accuracy": r["accuracy"] + 0.02} for r in curve(10, 0.6, 0.95)]
+    stub.show(picture([], [run("r1", "finished", history=curve(10, 0.6, 0.95), twin=twin)]))
+    page.set_viewport_size({"width": width, "height": 900})
+    page.goto(stub.url)
+    figures = page.locator("[data-run=r1] dl > div:visible")
+    figures.first.wait_for()
+    boxes = [figure.bounding_box() for figure in figures.all()]
+    lines: dict[float, int] = {}
+    for box in boxes:
+        assert box is not None
+        lines[box["y"]] = lines.get(box["y"], 0) + 1
+    assert len(boxes) == 6
+    assert len(set(lines.values())) == 1, "no line of figures is half empty"
 
 
 def test_two_hundred_nodes(page: Page, stub: Stub) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from edge_agent.residuals import Residuals
 from edge_agent.worker.job import Job, JobAborted
 from edge_agent.worker.native import NativeRunner
 from fedbed import codec
@@ -34,11 +35,11 @@ class Node:
     def do(self, item: WorkItem) -> tuple[dict[str, Any], Weights]:
         request = {
             "item": unparse(item),
-            "blobs": {p.name: str(p) for p in self.folder.iterdir()},
+            "blobs": {p.name: str(p) for p in self.folder.iterdir() if p.is_file()},
             "out": str(self.folder / "out"),
             "timeline": unparse(Timeline()),
         }
-        Job(request, self.progress.append).run(self.runner)
+        Job(request, self.progress.append, Residuals(self.folder / "left")).run(self.runner)
         meta, arrays = work.read(self.folder / "out")
         return meta, arrays.get("arrays", {})
 
@@ -165,5 +166,5 @@ def test_an_abort_ends_the_training(node: Node) -> None:
     blobs = {p.name: str(p) for p in node.folder.iterdir()}
     request = {"item": unparse(item), "blobs": blobs, "out": str(node.folder / "out")}
     with pytest.raises(JobAborted):
-        Job({**request, "timeline": {}}, stop).run(node.runner)
+        Job({**request, "timeline": {}}, stop, Residuals(node.folder)).run(node.runner)
     assert not (node.folder / "out").exists()

@@ -8,7 +8,7 @@ import fedbed.data
 from fedbed import experiment
 from fedbed.cli import targets
 from fedbed.cli.demo import examples_dir
-from fedbed.errors import DataError, ExperimentError
+from fedbed.errors import DataError, ExperimentError, UsageError
 
 DEMO = examples_dir() / "demo.yaml"
 MNIST = experiment.override(experiment.load(DEMO), ["data.dataset=mnist"])
@@ -77,3 +77,27 @@ def test_examples_lie_in_the_wheel_where_there_is_no_checkout(
     (tmp_path / "site-packages" / "experiments").mkdir(parents=True)
     monkeypatch.setattr("fedbed.__file__", str(installed))
     assert examples_dir() == installed.parent / "experiment" / "examples"
+
+
+APP = Path(__file__).parents[2] / "apps" / "quickstart"
+
+
+def test_an_app_s_models_may_travel_in_another_profile() -> None:
+    target = targets.of_app(APP, [], ["codec.up=small", "codec.down=bf16"], nodes=3)
+    assert (target.spec["codec_up"], target.spec["codec_down"]) == ("small", "bf16")
+    assert "codec_up" not in targets.of_app(APP, [], [], nodes=3).spec
+
+
+@pytest.mark.parametrize(
+    ("assignment", "wanted"),
+    [
+        ("codec.up=fancy", "'fancy' is none of raw, exact, bf16, int8, small"),
+        ("codec.down=small", "'small' is none of raw, exact, bf16, int8"),
+        ("codec.up", "'' is none of raw"),
+        ("federation.rounds=3", "for --run-config"),
+    ],
+)
+def test_what_set_cannot_change_of_an_app(assignment: str, wanted: str) -> None:
+    with pytest.raises(UsageError, match="--set") as caught:
+        targets.of_app(APP, [], [assignment], nodes=3)
+    assert wanted in str(caught.value)

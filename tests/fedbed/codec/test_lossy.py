@@ -78,7 +78,7 @@ def test_errors_are_bounded(
         assert np.all(error <= allowed * (1 + 2**-15) + rounding)
     else:
         assert np.all(np.abs(back + residual["w"] - model["w"].astype("f8")) <= 2 * rounding)
-        assert np.count_nonzero(back - start) <= -(-delta.size // 16)
+        assert np.count_nonzero(back - start) <= -(-delta.size // 8)
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
@@ -192,7 +192,7 @@ def test_small_sends_the_largest_and_of_equals_the_first() -> None:
     array[7500:7900] = -2
     back = codec.decode(codec.encode({"w": array}, "small"))["w"]
     sent = np.flatnonzero(back)
-    assert sent.tolist() == [*range(4000, 4100), *range(7500, 7900)]
+    assert sent.tolist() == [*range(4000, 4600), *range(7500, 7900)]
     few = np.zeros(8000, np.float32)
     few[-3:] = 1
     assert np.flatnonzero(codec.decode(codec.encode({"w": few}, "small"))["w"]).size == 3
@@ -217,7 +217,7 @@ def test_exact_profiles_need_no_reference(profile: str) -> None:
     assert codec.Payload.from_bytes(data).needs_reference is None
 
 
-@pytest.mark.parametrize(("profile", "share"), [("bf16", 0.36), ("int8", 0.21), ("small", 0.027)])
+@pytest.mark.parametrize(("profile", "share"), [("bf16", 0.36), ("int8", 0.21), ("small", 0.053)])
 @pytest.mark.parametrize("compressor", codec.compressors())
 def test_updates_shrink(profile: str, share: float, compressor: str) -> None:
     rng = np.random.default_rng(6)

@@ -74,9 +74,12 @@ def test_a_difference_is_read_with_its_reference_only(profile: str, tmp_path: Pa
     ]:
         payload = Payload.from_bytes(data, reference=wrong)
         assert payload.read("count") == 2
-        for attempt in (lambda p=payload: p.read("w"), payload.arrays, payload.verify):
+        for attempt in (lambda p=payload: p.read("w"), payload.arrays):
             with pytest.raises(PayloadError, match=message):
                 attempt()
+        if wrong is not None:
+            with pytest.raises(PayloadError, match=message):
+                payload.verify()
         with pytest.raises(PayloadError, match=message):
             codec.decode(data, reference=wrong)
 
@@ -99,3 +102,52 @@ def test_without_a_reference_the_arrays_themselves_travel(profile: str) -> None:
     back = codec.decode(data)
     assert np.abs(back["w"] - model(1)["w"]).max() < 3
     assert np.array_equal(codec.decode(data, reference=model(2))["w"], back["w"])
+
+
+@pytest.mark.parametrize("profile", LOSSY)
+def test_the_two_sides_may_have_a_name_of_their_own_for_the_reference(profile: str) -> None:
+    sent, trained, mark = model(1), model(2), "ab" * 32
+    data = codec.encode(trained, profile, reference=codec.Reference(sent, mark))
+    assert Payload.from_bytes(data).needs_reference == mark
+    with pytest.raises(PayloadError, match=f"difference to model {mark}, not to"):
+        codec.decode(data, reference=sent)
+    back = codec.decode(data, reference=codec.Reference(sent, mark))
+    np.testing.assert_array_equal(back["w"], _plainly(profile, trained, sent))
+    # Whoever was sent a coarser copy of a model is answered in terms of the model itself.
+    finer = {name: array + array.dtype.type(1) for name, array in sent.items()}
+    moved = codec.decode(data, reference=codec.Reference(finer, mark))
+    np.testing.assert_allclose(moved["w"] - back["w"], 1, rtol=1e-5)
+
+
+def _plainly(profile: str, trained: Dict[str, Any], sent: Dict[str, Any]) -> Any:
+    return codec.decode(codec.encode(trained, profile, reference=sent), reference=sent)["w"]
+
+
+@pytest.mark.parametrize("profile", LOSSY)
+def test_a_difference_is_verified_without_its_reference(profile: str) -> None:
+    data = codec.encode(model(2), profile, reference=model(1))
+    payload = Payload.from_bytes(data)
+    payload.verify(payload.specs)
+    damaged = data[:-1] + bytes([data[-1] ^ 1])
+    with pytest.raises(PayloadError, match="damaged"):
+        Payload.from_bytes(damaged).verify()
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf, 3e38])
+def test_a_difference_that_could_make_a_sum_infinite_is_no_finite_one(bad: float) -> None:
+    trained = model(2)
+    trained["w"] = trained["w"].copy()
+    trained["w"][3, 4] = bad
+    payload = Payload.from_bytes(codec.encode(trained, "bf16", reference=model(1)))
+    with pytest.raises(PayloadError, match="'w': 1 of 5000 values are NaN or infinite"):
+        payload.verify()
+    payload.verify(finite=False)
+
+
+def test_a_hash_that_the_caller_has_checked_is_not_checked_again() -> None:
+    data = bytearray(codec.encode(model(1), "raw"))
+    data[-1] ^= 1
+    payload = Payload.from_bytes(bytes(data))
+    payload.verify(hashed=True)
+    with pytest.raises(PayloadError, match="damaged"):
+        payload.verify()

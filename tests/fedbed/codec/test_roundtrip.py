@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Dict, List, Tuple
 
 import numpy as np
+import psutil
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -186,6 +187,66 @@ def test_file_that_shrinks_while_read_is_a_payload_error(tmp_path: Path) -> None
         path.write_bytes(data[:500_000])
         with pytest.raises(PayloadError, match="shorter"):
             payload.read("a")
+        with pytest.raises(PayloadError, match="shorter"):
+            payload.read_items("a", 400_000, np.empty(200_000, "u1"))
+
+
+def test_plain_items_are_read_in_place(tmp_path: Path) -> None:
+    model = {
+        "a": np.random.default_rng(4).integers(0, 1 << 16, (20, 30), "u2"),
+        "none": np.zeros((0, 4), "f4"),
+        "flag": np.array([True, False]),
+        "even": np.zeros(100_000, "i8"),
+    }
+    path = tmp_path / "payload"
+    path.write_bytes(b"--" + codec.encode(model, "exact"))
+    for payload in (Payload.open(path, 2), Payload.from_bytes(path.read_bytes()[2:])):
+        with payload:
+            assert [name for name in model if payload.is_plain(name)] == ["a", "none"]
+            part = np.empty(7, "<u2")
+            payload.read_items("a", 40, part)
+            assert part.tolist() == model["a"].reshape(-1)[40:47].tolist()
+            payload.read_items("none", 0, np.empty(0, "<f4"))
+            for name, start, size in (
+                ("a", 594, 7),
+                ("a", -1, 7),
+                ("flag", 0, 1),
+                ("even", 0, 1),
+                ("x", 0, 1),
+            ):
+                with pytest.raises(ValueError, match="plain items"):
+                    payload.read_items(name, start, np.empty(size, "<u2"))
+
+
+def test_a_file_is_open_only_while_it_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "payload"
+    path.write_bytes(codec.encode({"a": np.arange(9.0), "b": np.zeros(100_000)}))
+
+    def is_open() -> bool:
+        return str(path) in (file.path for file in psutil.Process().open_files())
+
+    payload = Payload.open(path)
+    assert payload.read("b").size == 100_000
+    assert not is_open()
+    with payload.held():
+        assert is_open()
+        assert payload.read("a").tolist() == list(range(9))
+        assert is_open()
+    assert not is_open()
+    payload.read("a")
+    payload.close()
+    with pytest.raises(ValueError, match="closed"):
+        payload.read_items("a", 0, np.empty(1))
+
+
+def test_a_file_that_is_replaced_is_a_payload_error(tmp_path: Path) -> None:
+    path, other = tmp_path / "payload", tmp_path / "other"
+    path.write_bytes(codec.encode({"a": np.arange(9)}))
+    other.write_bytes(codec.encode({"a": np.ones(9)}))
+    payload = Payload.open(path)
+    other.replace(path)
+    with pytest.raises(PayloadError, match="replaced"):
+        payload.read("a")
 
 
 def test_every_public_name_is_there() -> None:

@@ -1,0 +1,57 @@
+"""Refusals as JSON: every one carries the `code` of its class and a `detail` of one line."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+
+from fedbed.errors import FedbedError, NotFound, UsageError
+
+
+def register(app: FastAPI) -> None:
+    """Let all errors that a request may raise be answered in our form."""
+    app.add_exception_handler(FedbedError, _known)
+    app.add_exception_handler(RequestValidationError, _form)
+    app.add_exception_handler(HTTPException, _http)
+
+
+def refusal(error: FedbedError, status: int | None = None) -> JSONResponse:
+    """Return an error as JSON, with its own HTTP status unless a closer one is given."""
+    body = {"code": error.code, "detail": str(error)}
+    return JSONResponse(body, status_code=error.http_status if status is None else status)
+
+
+def form_refusal(where: Sequence[Any], why: str) -> JSONResponse:
+    """Return what is wrong with a request that isn't of the form that is asked for."""
+    place = ".".join(str(part) for part in where)
+    return refusal(UsageError(f"{place}: {why}"), 422)
+
+
+async def _known(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, FedbedError)
+    return refusal(error)
+
+
+async def _form(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    return form_refusal(first["loc"], first["msg"])
+
+
+async def _http(request: Request, error: Exception) -> JSONResponse:
+    """Word what the router says: no such address, or not by this method."""
+    assert isinstance(error, HTTPException)
+    path = request.url.path
+    known: FedbedError = UsageError(str(error.detail))
+    if error.status_code == 404:
+        known = NotFound(f"there is nothing at {path}: the API is described at /docs")
+    elif error.status_code == 405:
+        known = UsageError(f"{path} doesn't understand {request.method}: /docs says what it does")
+    response = refusal(known, error.status_code)
+    response.headers.update(error.headers or {})
+    return response

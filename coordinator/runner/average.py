@@ -1,0 +1,142 @@
+"""The weighted average of updates as a stream: array by array, in blocks that fit a core's cache.
+
+It stands in for flwr's `aggregate_arrayrecords` below every strategy that averages, and gives the
+same bits: each update is multiplied by its share and added, in the order of the replies, in the
+dtype that flwr takes for it (that of the arrays for floats, float64 for integers and bool). To sum
+float32 in float64 would be closer to the truth by a last bit, at three fifths of the speed; and
+an app would then learn another model here than under `flwr run`.
+
+What differs is what it holds: never an update per node, nor a whole one, but the array being summed
+and, where that isn't stored plainly, one node's decoded array.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import ExitStack
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+from flwr.app import Array, ArrayRecord, RecordDict
+
+from coordinator.runner.replies import SpooledArray
+from fedbed.flower import HeldArray
+
+Values = npt.NDArray[Any]
+Buffers = npt.NDArray[np.uint8]
+"""Two blocks' worth of bytes, for what was read and for what was scaled."""
+
+Term = tuple[Array, float]
+"""An array and the share that it has in the sum."""
+
+BLOCK_ITEMS = 1 << 16
+"""Items of one block: two buffers of it in float32 fit a core's cache of 1 MB."""
+
+MAX_ITEM_BYTES = 32
+"""Bytes of the widest item that numpy has, a complex of two long doubles."""
+
+MAX_HELD = 128
+"""Files that stay open while an average is made; a process may often have 1,024 in all."""
+
+
+def average(records: list[RecordDict], weighted_by: str) -> ArrayRecord:
+    """Return the average of the records' arrays, by name.
+
+    weighted_by: the key of each record's first metrics that holds its weight.
+
+    Where names, shapes or dtypes differ among the records, it goes by numpy's rules for
+    `sum += array * share`, as flwr does, and raises numpy's errors.
+    """
+    weights = [cast(float, _first_metrics(record)[weighted_by]) for record in records]
+    total = sum(weights)
+    shares = [
+        (arrays, weight / total)
+        for record, weight in zip(records, weights, strict=True)
+        for arrays in record.array_records.values()
+    ]
+    averaged = ArrayRecord()
+    buffers = np.empty((2, BLOCK_ITEMS * MAX_ITEM_BYTES), np.uint8)
+    with ExitStack() as files:
+        for arrays, _ in shares[:MAX_HELD]:
+            one = next(iter(arrays.values()), None)
+            if isinstance(one, SpooledArray):
+                files.enter_context(one.payload.held())
+        for name in dict.fromkeys(name for arrays, _ in shares for name in arrays):
+            terms = [(arrays[name], share) for arrays, share in shares if name in arrays]
+            averaged[name] = HeldArray(_weighted_sum(terms, buffers))
+    return averaged
+
+
+def _weighted_sum(terms: Sequence[Term], buffers: Buffers) -> Values:
+    """Return the sum of arrays times their shares."""
+    first = terms[0][0]
+    if all(
+        isinstance(array, SpooledArray)
+        and array.is_plain
+        and (array.dtype, array.shape) == (first.dtype, first.shape)
+        for array, _ in terms
+    ):
+        return _sum_plain(cast(Sequence[tuple[SpooledArray, float]], terms), buffers)
+    return _sum_decoded(terms, buffers)
+
+
+def _sum_plain(terms: Sequence[tuple[SpooledArray, float]], buffers: Buffers) -> Values:
+    """Sum block by block, that of all nodes before the next: only the sums leave the cache."""
+    first, first_share = terms[0]
+    dtype = np.dtype(first.dtype)
+    total = np.empty(first.shape, _dtype_of_product(dtype))
+    flat = total.reshape(-1)
+    # Little-endian, as in the file; scaled in place where the dtype stays.
+    items = buffers[0].view(dtype.newbyteorder("<"))
+    scaled = items if items.dtype == total.dtype else buffers[1].view(total.dtype)
+    for start in range(0, flat.size, BLOCK_ITEMS):
+        block = flat[start : start + BLOCK_ITEMS]
+        here, product = items[: block.size], scaled[: block.size]
+        first.read_items(start, here)
+        np.multiply(here, first_share, out=block)
+        for array, share in terms[1:]:
+            array.read_items(start, here)
+            np.multiply(here, share, out=product)
+            np.add(block, product, out=block)
+    return total
+
+
+def _sum_decoded(terms: Sequence[Term], buffers: Buffers) -> Values:
+    """Sum node by node, one decoded array at a time."""
+    first, first_share = terms[0]
+    values = first.numpy()
+    dtype = values.dtype
+    total = np.empty(values.shape, _dtype_of_product(dtype))
+    np.multiply(values, first_share, out=total)
+    del values
+    for array, share in terms[1:]:
+        values = array.numpy()
+        if (values.dtype, values.shape) == (dtype, total.shape):
+            _add_scaled(total.reshape(-1), values.reshape(-1), share, buffers)
+        else:
+            # To flwr a 0-d sum is a scalar, which becomes what numpy makes of it.
+            held = total[()]
+            held += values * share
+            total = np.asarray(held)
+        del values
+    return total
+
+
+def _add_scaled(total: Values, values: Values, share: float, buffers: Buffers) -> None:
+    scaled = buffers[1].view(total.dtype)
+    for start in range(0, total.size, BLOCK_ITEMS):
+        block = total[start : start + BLOCK_ITEMS]
+        product = scaled[: block.size]
+        np.multiply(values[start : start + BLOCK_ITEMS], share, out=product)
+        np.add(block, product, out=block)
+
+
+def _dtype_of_product(dtype: np.dtype[Any]) -> np.dtype[Any]:
+    """Return the dtype that numpy gives an array of `dtype` times a Python float."""
+    product: Values = np.empty(1, dtype) * 1.0
+    return product.dtype
+
+
+def _first_metrics(record: RecordDict) -> Any:
+    return next(iter(record.metric_records.values()))
