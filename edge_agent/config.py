@@ -13,6 +13,7 @@ from typing import Dict, List, Optional
 from urllib.parse import urlsplit
 
 from fedbed import __version__
+from fedbed.cli.parser import Parser
 from fedbed.errors import UsageError
 
 DEFAULT_COORDINATOR = "http://127.0.0.1:8470"
@@ -38,7 +39,8 @@ class AgentConfig:
 
 def parser() -> argparse.ArgumentParser:
     """Return the parser of `python -m edge_agent`; the `fedbed agent` command shows the same."""
-    p = argparse.ArgumentParser(
+    p = Parser(
+        own_program=True,
         prog="fedbed agent",
         description="Join a coordinator as a node and train for it.",
         epilog="Stop with Ctrl-C. Started again with the same state folder, it is the same node.",
@@ -78,7 +80,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--threads",
-        type=int,
+        type=_count,
         default=1,
         help="CPU threads of the worker (default: %(default)s; more may change the last bits)",
     )
@@ -101,10 +103,8 @@ def parse(argv: List[str]) -> AgentConfig:
         raise UsageError(
             f"--name: '{args.name}' may hold letters, digits, '.', '_' and '-' only, 63 at most"
         )
-    if args.threads < 1:
-        raise UsageError(f"--threads: {args.threads} is less than 1")
-    if args.data is not None and not args.data.is_file():
-        raise UsageError(f"--data: there is no file '{args.data}'")
+    if args.data is not None:
+        _check_samples(args.data)
     local = host in _LOOPBACK
     return AgentConfig(
         coordinator=args.coordinator.rstrip("/"),
@@ -132,6 +132,25 @@ def _host(address: str) -> str:
             f"(for example {DEFAULT_COORDINATOR})"
         )
     return url.hostname
+
+
+def _check_samples(path: Path) -> None:
+    """UsageError unless the file can be read and begins as an .npz does: like any zip archive."""
+    if not path.is_file():
+        raise UsageError(f"--data: there is no file '{path}'")
+    try:
+        with path.open("rb") as f:
+            magic = f.read(4)
+    except OSError as error:
+        raise UsageError(f"--data: '{path}' can't be read ({error.strerror})") from error
+    if magic != b"PK\x03\x04":
+        raise UsageError(f"--data: '{path}' is no .npz file (numpy.savez writes them)")
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"given '{text}', allowed: a whole number from 1")
+    return int(text)
 
 
 def _default_state_dir(name: str) -> Path:

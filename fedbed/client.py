@@ -16,9 +16,11 @@ from urllib.parse import quote, urlsplit
 
 import httpx
 
-from fedbed.errors import CoordinatorAway, FedbedError, UsageError, by_code
+from fedbed.errors import CoordinatorAway, FedbedError, NotFound, UsageError, by_code
 
 CONNECT_S = 5.0
+_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
+"""What OpenSSL's versions say when the answer to their greeting is plain HTTP."""
 ANSWER_S = 30.0
 """A coordinator that stops a run waits for its process; nothing else takes long."""
 
@@ -92,11 +94,11 @@ class Client:
 
     def drain(self, name: str, drained: bool = True) -> None:
         """Give a node no new work, or with `drained=False` work again."""
-        self._object("POST", f"nodes/{_part(name)}/drain", params={"drained": drained})
+        self._object("POST", f"nodes/{_part(name, 'node')}/drain", params={"drained": drained})
 
     def remove(self, name: str) -> None:
         """Strike a node off the books."""
-        self._object("POST", f"nodes/{_part(name)}/remove")
+        self._object("POST", f"nodes/{_part(name, 'node')}/remove")
 
     def files(self, run_id: str) -> list[dict[str, Any]]:
         """Return names and sizes of a run's result files."""
@@ -112,10 +114,7 @@ class Client:
             folder.mkdir(parents=True, exist_ok=True)
             return [self._fetch(run_id, name, folder) for name in names if _is_plain(name)]
         except OSError as error:
-            raise UsageError(
-                f"can't write results to '{folder}' ({error.strerror or error}): "
-                "choose another place with --output"
-            ) from error
+            raise unwritable(folder, error) from error
 
     def _fetch(self, run_id: str, name: str, folder: Path) -> Path:
         path = folder / name
@@ -182,6 +181,10 @@ class Client:
             return CoordinatorAway(
                 f"the coordinator at {self.url} broke off, or what listens there speaks no HTTP"
             )
+        if any(word in str(error) for word in _PLAIN):
+            return CoordinatorAway(
+                f"what listens at {self.url} speaks http, not https: change that in --coordinator"
+            )
         return CoordinatorAway(
             f"no coordinator answers at {self.url}: start one with `fedbed coordinator`, "
             "or name another with --coordinator"
@@ -192,6 +195,14 @@ class Client:
             f"what answers at {self.url} is no fedbed coordinator: "
             "name the right address with --coordinator"
         )
+
+
+def unwritable(folder: Path, error: OSError) -> UsageError:
+    """Return what to say of a folder that can't take results."""
+    return UsageError(
+        f"can't write results to '{folder}' ({error.strerror or error}): "
+        "choose another place with --output"
+    )
 
 
 def _checked(url: str) -> str:
@@ -208,10 +219,16 @@ def _checked(url: str) -> str:
     return url.rstrip("/")
 
 
-def _part(text: str) -> str:
-    return quote(text, safe="")
+def _part(name: str, kind: str = "run") -> str:
+    """Return a name as one part of a path; NotFound for one that nothing can have.
+
+    Servers read a quoted slash as a plain one, so that such a name would lead elsewhere.
+    """
+    if not _is_plain(name):
+        raise NotFound(f"there is no {kind} '{name}'")
+    return quote(name, safe="")
 
 
 def _is_plain(name: str) -> bool:
-    """Whether a name that came over the network stays in the folder it is put into."""
+    """Whether a name stays in the folder, or below the address, that it is put into."""
     return name not in ("", ".", "..") and "/" not in name and "\0" not in name

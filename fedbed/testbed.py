@@ -76,6 +76,7 @@ class LocalTestbed:
         self._nodes = nodes
         self._given_state = state_dir
         self._state: Path | None = None
+        self._kept = False
         self._threads = threads
         self._env = dict(env or {})
 
@@ -121,9 +122,13 @@ class LocalTestbed:
         finally:
             _stop(self.processes, 0.0)
             self.processes = []
-            if self._given_state is None and self._state is not None:
+            if self._given_state is None and self._state is not None and not self._kept:
                 shutil.rmtree(self._state, ignore_errors=True)
             self._state = None
+
+    def keep(self) -> None:
+        """Leave a temporary state folder where it is, for results that have no other place."""
+        self._kept = True
 
     def check(self, processes: Sequence[Process] | None = None) -> None:
         """Raise the error of a process that has ended, with the last line of its log.

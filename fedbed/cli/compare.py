@@ -110,7 +110,7 @@ def spread(values: Sequence[float]) -> dict[str, float | int | None]:
 
 
 def write(lines: Sequence[Line], folder: Path) -> None:
-    """Write comparison.json and comparison.csv, and let `latest` point to them."""
+    """Write comparison.json and comparison.csv; `latest` stays with the newest run."""
     folder.mkdir(parents=True, exist_ok=True)
     text = json.dumps(report(lines, folder.name), indent=2) + "\n"
     (folder / "comparison.json").write_text(text, encoding="utf-8")
@@ -118,7 +118,6 @@ def write(lines: Sequence[Line], folder: Path) -> None:
         writer = csv.DictWriter(file, list(Line.__dataclass_fields__), lineterminator="\n")
         writer.writeheader()
         writer.writerows(asdict(line) for line in lines)
-    results.point_latest(folder.parent, folder.name)
 
 
 def _show(lines: Sequence[Line], console: Console) -> None:
@@ -139,6 +138,9 @@ def _show(lines: Sequence[Line], console: Console) -> None:
             table.add_row("mean", *(_mean(group, figure, metric) for figure in FIGURES))
         console.print()
         console.print(table)
+    console.print(f"\ngap: {results.GAP}", highlight=False)
+    if any(len(group) > 1 for _, group in _grouped(lines)):
+        console.print("±: sample standard deviation over the seeds", highlight=False)
     console.print()
 
 

@@ -111,8 +111,16 @@ def _check(args: argparse.Namespace) -> int:
         for state in states:
             print(f"{card.name}/{state.name}: {state.problem or 'OK'}")
         if card.files and any(state.problem for state in states):
-            print(f"to mend it, run: fedbed data fetch {card.name}")
+            print(f"to mend it, {_cure(card, states)}")
     return 0 if intact else DataError.exit_code
+
+
+def _cure(card: Card, states: List[FileStatus]) -> str:
+    """Say what brings the broken files: a download, where a mirror has them all."""
+    broken = {state.name for state in states if state.problem}
+    if all(file.urls for file in card.files if file.name in broken):
+        return f"run: fedbed data fetch {card.name}"
+    return f"put {', '.join(sorted(broken))} by hand into {_data().data_dir() / card.name}"
 
 
 class _Progress:

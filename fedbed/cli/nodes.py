@@ -5,11 +5,9 @@ from __future__ import annotations
 import argparse
 import json
 
-from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from fedbed.cli import readings
+from fedbed.cli import listing, readings
 from fedbed.cli.readings import Row
 from fedbed.cli.screen import STATES
 from fedbed.client import Client
@@ -51,12 +49,8 @@ def _list(client: Client, as_json: bool) -> None:
     if not found:
         print(f"no node has joined {client.url} yet: fedbed agent --coordinator {client.url}")
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
-    for title in ("node", "state", "seen", "machine", "agent", "run"):
-        table.add_column(title, no_wrap=title in ("node", "state", "seen"))
-    for node in found:
-        table.add_row(*_row(node))
-    Console(highlight=False).print(table)
+    titles = ("node", "state", "seen", "machine", "agent memory", "run")
+    listing.show(titles, map(_row, found), whole=("node", "state", "seen"))
 
 
 def _row(node: Row) -> list[Text]:

@@ -16,13 +16,15 @@ from fedbed.errors import UsageError
 class Parser(argparse.ArgumentParser):
     """Raises UsageError where argparse would print its usage and leave the process."""
 
-    def __init__(self, **more: Any) -> None:
+    def __init__(self, own_program: bool = False, **more: Any) -> None:
+        """Take what argparse takes; own_program: whether who prints errors names the command."""
         more.setdefault("formatter_class", argparse.RawDescriptionHelpFormatter)
         more.setdefault("allow_abbrev", False)
         if more.get("description"):
             # The formatter keeps an epilog's examples as they are, and so every line as it is.
             more["description"] = textwrap.fill(more["description"], 78)
         super().__init__(**more)
+        self._own_program = own_program
 
     def parse_known_args(  # type: ignore[override]
         self, args: Optional[List[str]] = None, namespace: Optional[argparse.Namespace] = None
@@ -39,7 +41,7 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Raise UsageError with the command's name and where to read on."""
-        command = self.prog.partition(" ")[2]
+        command = "" if self._own_program else self.prog.partition(" ")[2]
         where = f"{command}: " if command else ""
         raise UsageError(f"{where}{message} ({self.prog} --help shows what there is)")
 

@@ -7,6 +7,7 @@ may lack a key.
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -86,15 +87,24 @@ def difference(value: object, metric: str) -> str:
     return f"{given * 100:+.2f} points" if is_ratio(metric) else f"{given:+.4g}"
 
 
-def sparkline(values: Iterable[float], width: int) -> str:
-    """Draw values as a row of bars, at most `width`: the newest ones, from lowest to highest."""
+def sparkline(values: Iterable[float], width: int, least: float = 0.0) -> str:
+    """Draw values as a row of bars, at most `width`: the newest ones, from lowest to highest.
+
+    least: what the full height stands for at least, so that little noise stays little.
+    """
     shown = list(values)[-width:] if width > 0 else []
     if not shown:
         return ""
     low, high = min(shown), max(shown)
-    span = high - low
+    span = max(high - low, least)
+    low = (low + high - span) / 2
     top = len(BARS) - 1
     return "".join(BARS[round((v - low) / span * top) if span > 0 else top // 2] for v in shown)
+
+
+def least_span(values: Sequence[float], metric: str) -> float:
+    """Return the least that a curve's height stands for: 5 points, or a tenth of the values."""
+    return 0.05 if is_ratio(metric) else 0.1 * max(map(abs, values), default=0.0)
 
 
 def steps(run: Row) -> tuple[int, int]:
@@ -125,11 +135,34 @@ def headline(run: Row) -> str:
 
 def clock(run: Row) -> str:
     """Say how long the run has taken and still takes: '41 s, about 12 s left'."""
-    elapsed, left = number(run.get("elapsed_s")), number(run.get("seconds_left"))
+    elapsed, left = number(run.get("elapsed_s")), seconds_left(run)
     shown = "" if elapsed is None else format_duration(float(round(elapsed)))
     if left is not None and left >= 0.5 and run.get("state") not in ENDED:
         shown += f", about {format_duration(float(round(left)))} left"
     return shown
+
+
+def seconds_left(run: Row) -> float | None:
+    """Return an estimate for the whole run; None while nothing is known of it.
+
+    The API's own is for the phase that the run is in. During the rounds this adds the centralised
+    twin, where one is to come: in each of its steps it computes what all nodes did in a round.
+    """
+    left, phase = number(run.get("seconds_left")), run.get("phase")
+    begins = phase == "twin" and not rows(run.get("twin"))
+    if not begins and (left is None or phase != "round" or not run.get("twin_wanted")):
+        return left
+    work = [sum(_works(row)) for row in rows(run.get("history"))[-5:] if _works(row)]
+    if not work:
+        return left
+    # The median, because the first round also warms caches and libraries up.
+    return (left or 0.0) + statistics.median(work) * (number(run.get("rounds")) or 0.0)
+
+
+def _works(row: Row) -> list[float]:
+    """Return for how long each node of a round computed."""
+    timelines = [mapping(node.get("timeline")) for node in rows(row.get("nodes"))]
+    return [work for one in timelines if (work := number(one.get("work_s"))) is not None]
 
 
 def last_seconds(run: Row) -> dict[str, float]:

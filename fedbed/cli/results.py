@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
+import textwrap
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -12,20 +14,41 @@ from rich.console import Console
 from rich.table import Table
 
 from fedbed.cli import readings
-from fedbed.client import Client
+from fedbed.client import Client, unwritable
 from fedbed.units import format_bytes, format_duration
 
 LATEST = "latest"
 RESULT = "result.json"
 REPORT = "report.html"
+GAP = "centralised - federated"
+"""What a gap is: the sign says who is ahead only if one knows what was taken from what."""
+
+
+def prepare(output: Path) -> None:
+    """Make the folder that results go to; UsageError if nothing can be written there.
+
+    Called before anything is started: after a run of an hour it would be late to say so.
+    """
+    try:
+        output.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=output):
+            pass
+    except OSError as error:
+        raise unwritable(output, error) from error
 
 
 def fetch(client: Client, run_id: str, output: Path) -> Path:
     """Download all of a run's files to `output/<run id>` and let `output/latest` point there."""
     folder = output / run_id
     client.download(run_id, folder)
-    point_latest(output, run_id)
+    if has_files(folder):
+        point_latest(output, run_id)
     return folder
+
+
+def has_files(folder: Path) -> bool:
+    """Whether a run has left anything in its folder."""
+    return folder.is_dir() and any(not path.name.startswith(".") for path in folder.iterdir())
 
 
 def point_latest(output: Path, name: str) -> bool:
@@ -66,16 +89,13 @@ def paths(folder: Path, console: Console) -> None:
         return
     report = folder / REPORT
     if report.is_file():
-        _say(console, f"report   {report}")
+        _place(console, "report", str(report))
     latest = folder.parent / LATEST
     also = (
-        f" (also {latest})"
-        if latest.is_symlink() and latest.readlink() == Path(folder.name)
-        else ""
+        f"(also {latest})" if latest.is_symlink() and latest.readlink() == Path(folder.name) else ""
     )
-    names = sorted(path.name for path in folder.iterdir() if not path.name.startswith("."))
-    if names:
-        _say(console, f"files    {folder}{os.sep}{also}")
+    if has_files(folder):
+        _place(console, "files", f"{folder}{os.sep}", also)
     else:
         _say(console, f"files    none in {folder}{os.sep}")
 
@@ -90,25 +110,28 @@ def figures(result: Mapping[str, Any]) -> tuple[str, Any, Any, Any]:
 def _comparison(result: Mapping[str, Any], console: Console) -> None:
     metric, federated, centralised, gap = figures(result)
     table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="bright_black")
-    for title in ("", "federated", "centralised", "gap"):
+    twin = readings.number(centralised) is not None
+    for title in ("", "federated", "centralised")[: 3 if twin else 2]:
         table.add_column(title, justify="right" if title else "left", no_wrap=True)
+    if twin:
+        table.add_column(GAP, justify="right", min_width=12)
     if readings.number(federated) is not None:
-        table.add_row(
-            metric,
-            readings.score(federated, metric),
-            readings.score(centralised, metric),
-            readings.difference(gap, metric),
-        )
+        cells = [metric, readings.score(federated, metric)]
+        if twin:
+            cells += [readings.score(centralised, metric), readings.difference(gap, metric)]
+        table.add_row(*cells)
         console.print()
         console.print(table)
         console.print()
     for label, words in (("run", _facts(result)), ("cost", _cost(result))):
         if words:
-            _say(console, f"{label:<8} {words}")
+            _wrapped(console, label, words)
     verdict = readings.mapping(result.get("verdict"))
     if verdict:
         reasons = ", ".join(str(reason) for reason in verdict.get("reasons") or [])
-        _say(console, f"verdict  {verdict.get('status')}" + (f": {reasons}" if reasons else ""))
+        _wrapped(
+            console, "verdict", f"{verdict.get('status')}" + (f": {reasons}" if reasons else "")
+        )
 
 
 def _facts(result: Mapping[str, Any]) -> str:
@@ -136,6 +159,24 @@ def _cost(result: Mapping[str, Any]) -> str:
     if overhead is not None:
         words.append(f"{format_duration(overhead)} overhead a round")
     return ", ".join(words)
+
+
+def _wrapped(console: Console, label: str, words: str) -> None:
+    """Print a label and words, in a narrow terminal on lines that break between them."""
+    width = max(30, console.width) if console.is_terminal else 10_000
+    for place, line in enumerate(textwrap.wrap(words, width - 9, break_on_hyphens=False)):
+        _say(console, f"{label if place == 0 else '':<8} {line}")
+
+
+def _place(console: Console, label: str, path: str, also: str = "") -> None:
+    """Print a label and a path, which stays in one piece where a line can hold it."""
+    line = f"{label:<8} {path}"
+    if console.is_terminal and len(line) > console.width:
+        _say(console, f"{label}\n  {path}")
+    elif also and console.is_terminal and len(f"{line} {also}") > console.width:
+        _say(console, f"{line}\n{'':<8} {also}")
+    else:
+        _say(console, f"{line} {also}".rstrip())
 
 
 def _say(console: Console, text: str) -> None:

@@ -10,10 +10,9 @@ from collections.abc import Callable
 from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 
-from fedbed.cli import readings, results
+from fedbed.cli import listing, readings, results
 from fedbed.cli.follow import error_of, follow
 from fedbed.cli.progress import display
 from fedbed.cli.readings import Row
@@ -62,19 +61,19 @@ def _list(client: Client, as_json: bool) -> None:
     if not found:
         print(f"there is no run yet at {client.url}: fedbed run --coordinator {client.url} ...")
         return
-    table = Table(box=None, padding=(0, 2, 0, 0), pad_edge=False, header_style="bright_black")
-    for title in ("run", "state", "step", "result", "submitted"):
-        table.add_column(title, no_wrap=title in ("run", "state"))
-    for run in found:
-        state = str(run.get("state"))
-        table.add_row(
-            Text(str(run.get("id"))),
-            Text(state, _STYLES.get(state, "")),
-            Text(readings.headline(run) if state not in readings.ENDED else "-"),
-            Text(_latest_score(run, "history")),
-            Text(_ago(run.get("submitted_at"))),
-        )
-    Console(highlight=False).print(table)
+    titles = ("run", "state", "step", "result", "submitted")
+    listing.show(titles, map(_row, found), whole=("run", "state"))
+
+
+def _row(run: Row) -> list[Text]:
+    state = str(run.get("state"))
+    return [
+        Text(str(run.get("id"))),
+        Text(state, _STYLES.get(state, "")),
+        Text(readings.headline(run) if state not in readings.ENDED else "-"),
+        Text(_latest_score(run, "history")),
+        Text(_ago(run.get("submitted_at"))),
+    ]
 
 
 def _show(client: Client, run_id: str, args: argparse.Namespace) -> None:

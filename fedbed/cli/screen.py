@@ -87,7 +87,8 @@ def _scores(run: Row, width: int) -> list[RenderableType]:
         line.append(f"{metric} ", "bright_black")
         line.append(f"{readings.score(values[-1], metric):>8}", "bold")
         line.append(f"  best {readings.score(best, metric)}  ", "bright_black")
-        line.append(readings.sparkline(values, min(40, width - line.cell_len)), style)
+        least = readings.least_span(values, metric)
+        line.append(readings.sparkline(values, min(40, width - line.cell_len), least), style)
         lines.append(_fit(line, width))
     return lines
 

@@ -60,28 +60,44 @@ class Session:
         Raises the run's own error if it failed, and Interrupted after Ctrl-C, which stops the run.
         """
         run_id = target.submit(self.client)
+        known = {"twin_wanted": bool(target.spec.get("twin"))}
         try:
             with display(self._plain, self._stream) as shown:
-                run = follow(self.client, run_id, shown, self._alive)
+                run = follow(self.client, run_id, shown, self._alive, known=known)
         except KeyboardInterrupt:
             self._interrupted(run_id)
         error = error_of(run)
         try:
-            folder = results.fetch(self.client, run_id, self._output)
-        except FedbedError:
+            folder = self._fetch(run_id)
+        except FedbedError as failure:
             if error is not None:
+                self.say(str(failure))
                 raise error from None
             raise
         if error is not None:
-            self.say(f"what there is of it lies in {folder}")
+            if results.has_files(folder):
+                self.say(f"what there is of it lies in {folder}")
             raise error
         return Outcome(run, folder, results.read(folder))
+
+    def _fetch(self, run_id: str) -> Path:
+        """Fetch a run's files; where that fails they are kept, and the error says where."""
+        try:
+            return results.fetch(self.client, run_id, self._output)
+        except FedbedError as error:
+            if self._testbed is not None:
+                self._testbed.keep()
+                folder = self._testbed.state_dir / "coordinator" / "runs" / run_id
+                where = f"meanwhile they lie in {folder}"
+            else:
+                where = f"`fedbed runs fetch {run_id}` gets them later"
+            raise type(error)(f"{error}; {where}") from error
 
     def _interrupted(self, run_id: str) -> None:
         self.say("stopping the run and fetching what there is (Ctrl-C again: at once)")
         try:
             self.client.stop(run_id)
-            folder = results.fetch(self.client, run_id, self._output)
+            folder = self._fetch(run_id)
         except FedbedError as error:
             raise Interrupted(
                 f"interrupted; of run {run_id} nothing was fetched: {error}"
@@ -99,8 +115,12 @@ class Session:
 def session(
     url: str | None, nodes: int, output: Path, plain: bool = False, stream: TextIO | None = None
 ) -> Iterator[Session]:
-    """Use the coordinator at `url`, or start one here with `nodes` nodes and stop it at the end."""
+    """Use the coordinator at `url`, or start one here with `nodes` nodes and stop it at the end.
+
+    UsageError before anything starts if no results can be written to `output`.
+    """
     stream = stream or sys.stdout
+    results.prepare(output)
     with _signals_as_interrupt():
         if url is not None:
             with Client(url) as client:

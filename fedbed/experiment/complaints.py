@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Any, List, Mapping, Tuple
+from typing import Any, List, Mapping, Sequence, Tuple
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
@@ -13,6 +13,8 @@ from fedbed.experiment.base import near_match
 from fedbed.experiment.yamlfile import Lines, Path, dotted
 
 _MAX_CHARS = 500
+_MAX_CHARS_OF_OTHERS = 200
+_MOST_OTHERS = 9
 
 
 class Complaint:
@@ -33,18 +35,26 @@ def complaints(error: ValidationError, lines: Lines) -> List[Complaint]:
     return sorted(found, key=lambda each: each.line or 10**9)
 
 
-def one_line(origin: str, line: int, text: str, more: int = 0) -> str:
-    """Join the parts of a message; control characters and length can't break a log line."""
+def one_line(origin: str, line: int, text: str, others: Sequence[Complaint] = ()) -> str:
+    """Join the parts of a message; control characters and length can't break a log line.
+
+    others: what else is wrong, so that all of it can be mended at once.
+    """
     origin, text = _tame(origin), _tame(text)
     where = f"{origin}:{line}" if line else origin
-    rest = f" (and {more} more problem{'s' if more > 1 else ''})" if more else ""
-    return f"{where}: {text}{rest}"
+    parts = [f"{where}: {text}"]
+    for other in others[:_MOST_OTHERS]:
+        place = f"line {other.line}: " if other.line else ""
+        parts.append(f"{place}{_tame(other.text, _MAX_CHARS_OF_OTHERS)}")
+    left = len(others) - _MOST_OTHERS
+    more = f"; and {left} more problem{'s' if left > 1 else ''}" if left > 0 else ""
+    return "; also: ".join(parts) + more
 
 
-def _tame(text: str) -> str:
+def _tame(text: str, most: int = _MAX_CHARS) -> str:
     text = text.encode("utf-8", "backslashreplace").decode("utf-8")  # lone surrogates can't print
     text = re.sub(r"[\x00-\x1f\x7f-\x9f\u2028\u2029]+", " ", text)
-    return text if len(text) <= _MAX_CHARS else text[: _MAX_CHARS - 3] + "..."
+    return text if len(text) <= most else text[: most - 3] + "..."
 
 
 def _path(detail: ErrorDetails) -> Path:

@@ -66,7 +66,8 @@ def exit_codes_page() -> str:
             _GENERATED,
             "# Exit codes\n",
             "Every command ends with one of these codes, and they never change. The API answers "
-            "the same error with the HTTP status and carries its name.\n",
+            'the same error as `{"code": NAME, "detail": TEXT}` with the HTTP status, or with a '
+            "closer one where HTTP has it: 405, 413 or 422 for a UsageError.\n",
             "| Exit code | Error | Meaning | HTTP status |",
             "|---:|---|---|---:|",
             "| 0 | | All went well. | 200 |",

@@ -81,7 +81,7 @@ def from_data(data: Any, origin: str, lines: yamlfile.Lines | None = None) -> Ex
     except ValidationError as error:
         found = complaints(error, lines or {})
         first = found[0]
-        raise ExperimentError(one_line(origin, first.line, first.text, len(found) - 1)) from None
+        raise ExperimentError(one_line(origin, first.line, first.text, found[1:])) from None
 
 
 def dump(experiment: Experiment) -> str:
@@ -111,9 +111,10 @@ def override(experiment: Experiment, assignments: Iterable[str]) -> Experiment:
     for complaint in found:
         for path, origin in reversed(origins):
             if complaint.path[: len(path)] == path:
-                raise ExperimentError(one_line(origin, 0, complaint.text, len(found) - 1))
+                others = [other for other in found if other is not complaint]
+                raise ExperimentError(one_line(origin, 0, complaint.text, others))
     origin = origins[-1][1] if origins else experiment.name
-    raise ExperimentError(one_line(origin, 0, found[0].text, len(found) - 1))
+    raise ExperimentError(one_line(origin, 0, found[0].text, found[1:]))
 
 
 def _assignment(text: str) -> Tuple[Keys, object, str]:

@@ -28,6 +28,8 @@ _KINDS = {
     str: "text",
     type(None): "null",
 }
+_FOR_TREES = "FedXgb"
+"""Strategies that gather the trees of XGBoost: they can do nothing with the weights of a task."""
 
 
 def strategy_names() -> List[str]:
@@ -127,7 +129,10 @@ def _classes() -> Dict[str, Type[Strategy]]:
     return {
         name: cls
         for name, cls in found.items()
-        if inspect.isclass(cls) and issubclass(cls, module.Strategy) and not inspect.isabstract(cls)
+        if inspect.isclass(cls)
+        and issubclass(cls, module.Strategy)
+        and not inspect.isabstract(cls)
+        and not name.startswith(_FOR_TREES)
     }
 
 

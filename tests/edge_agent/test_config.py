@@ -4,6 +4,7 @@ import re
 import socket
 import sys
 from pathlib import Path
+from typing import Optional
 
 import pytest
 
@@ -30,7 +31,7 @@ def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 
 def test_everything_given(tmp_path: Path) -> None:
     data = tmp_path / "own.npz"
-    data.touch()
+    data.write_bytes(b"PK\x03\x04...")
     flags = ["--coordinator", "https://lab:9/", "--name", "pi", "--state-dir", str(tmp_path)]
     flags += ["--worker-python", "/py", "--data", str(data), "--threads", "4"]
     flags += ["--label", "arch=arm", "--label", "note=a=b", "--label", "empty=", "--allow-apps=yes"]
@@ -105,7 +106,10 @@ def test_a_name_that_will_not_do(name: str) -> None:
 @pytest.mark.parametrize(
     ("flags", "message"),
     [
-        (["--threads", "0"], "--threads: 0 is less than 1"),
+        (["--threads", "0"], "argument --threads: given '0', allowed: a whole number from 1"),
+        (["--threads", "two"], "argument --threads: given 'two', allowed: a whole number from 1"),
+        (["--allow-apps", "maybe"], "unknown --allow-apps 'maybe' (there are: auto, yes, no)"),
+        (["--thread", "2"], "unknown option '--thread'; did you mean '--threads'?"),
         (["--label", "arm"], "--label: 'arm' is not of the form KEY=VALUE"),
         (["--label", "=arm"], "--label: '=arm' is not of the form KEY=VALUE"),
         (["--label", "a b=c"], "--label: 'a b=c' is not of the form KEY=VALUE"),
@@ -115,6 +119,29 @@ def test_a_name_that_will_not_do(name: str) -> None:
 def test_other_flags_that_will_not_do(flags: list[str], message: str) -> None:
     with pytest.raises(UsageError, match=re.escape(message)):
         config.parse(flags)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"root:x:0:0", "is no .npz file"),
+        (b"", "is no .npz file"),
+        (None, "can't be read (Permission denied)"),
+    ],
+)
+def test_samples_that_are_none_are_refused_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, content: Optional[bytes], message: str
+) -> None:
+    path = tmp_path / "own.npz"
+    path.write_bytes(content or b"")
+
+    def locked(*_: object) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    if content is None:  # root may read anything, so no mode of the file would do
+        monkeypatch.setattr(Path, "open", locked)
+    with pytest.raises(UsageError, match=re.escape(f"--data: '{path}' {message}")):
+        config.parse(["--data", str(path)])
 
 
 def test_a_user_without_a_home_must_name_the_state_folder(

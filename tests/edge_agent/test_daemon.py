@@ -169,7 +169,7 @@ def test_wrong_flags_and_folders_are_one_line(start: Start, tmp_path: Path) -> N
     assert start().wait(LIMIT_S) == 1
     lines = log(tmp_path).splitlines()
     assert len(lines) == 2
-    assert "--threads: 0 is less than 1" in lines[0]
+    assert "--threads: given '0', allowed: a whole number from 1" in lines[0]
     assert "can't be used (File exists" in lines[1]
 
 

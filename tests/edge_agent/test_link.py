@@ -56,6 +56,13 @@ def test_nobody_listens(peer: Peer, link: Link) -> None:
         join(link)
 
 
+def test_https_to_a_coordinator_that_speaks_http(peer: Peer) -> None:
+    link = Link(peer.url.replace("http:", "https:"))
+    with pytest.raises(CoordinatorAway, match=r"speaks http, not https: .* --coordinator\.$"):
+        join(link)
+    link.close()
+
+
 def test_it_comes_back_on_the_same_port(peer: Peer, link: Link) -> None:
     join(link)
     peer.stop()

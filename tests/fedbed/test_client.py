@@ -100,6 +100,23 @@ def test_something_that_speaks_no_http() -> None:
         thread.join()
 
 
+def test_https_to_a_coordinator_that_speaks_http() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def answer() -> None:
+            peer, _ = server.accept()
+            with peer:
+                peer.recv(1000)
+                peer.sendall(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n")
+
+        thread = threading.Thread(target=answer)
+        thread.start()
+        url = f"https://127.0.0.1:{server.getsockname()[1]}"
+        with Client(url) as client, pytest.raises(CoordinatorAway, match="speaks http, not https"):
+            client.health()
+        thread.join()
+
+
 @pytest.mark.parametrize(
     "response",
     [
@@ -133,9 +150,15 @@ def test_ids_and_names_are_quoted() -> None:
         return httpx.Response(200, json={})
 
     client = fake(answer)
-    client.stop("a/../b")
-    client.remove("x y?")
-    assert seen == [b"/api/v1/runs/a%2F..%2Fb/stop", b"/api/v1/nodes/x%20y%3F/remove"]
+    client.stop("a b?")
+    client.remove("x y#")
+    assert seen == [b"/api/v1/runs/a%20b%3F/stop", b"/api/v1/nodes/x%20y%23/remove"]
+    for name in ("../../etc", "a/b", "..", ""):
+        with pytest.raises(NotFound, match=f"^there is no run '{name}'$"):
+            client.run(name)
+        with pytest.raises(NotFound, match=f"^there is no node '{name}'$"):
+            client.drain(name)
+    assert len(seen) == 2
 
 
 def test_an_app_is_handed_in_before_it_is_submitted() -> None:

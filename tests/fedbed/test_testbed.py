@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -49,6 +50,14 @@ def test_all_join_and_nothing_is_left_behind() -> None:
     assert not folder.exists()
     testbed.close()
     assert testbed.processes == []
+
+
+def test_a_temporary_folder_may_stay() -> None:
+    with LocalTestbed(0) as testbed:
+        folder = testbed.state_dir
+        testbed.keep()
+    assert (folder / "coordinator" / "fedbed.sqlite").is_file()
+    shutil.rmtree(folder)
 
 
 def test_a_given_folder_stays_and_nodes_keep_their_identity(tmp_path: Path) -> None:

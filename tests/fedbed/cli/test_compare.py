@@ -5,8 +5,9 @@ import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from fedbed.cli import compare
+from fedbed.cli import compare, results
 from fedbed.cli.compare import Line
 from fedbed.cli.session import Outcome
 
@@ -27,16 +28,27 @@ def test_mean_and_sample_standard_deviation() -> None:
     assert found[1]["summary"]["centralised"] == {"n": 0, "mean": None, "std": None}
 
 
-def test_files_and_latest(tmp_path: Path) -> None:
+def test_files_and_that_latest_stays_a_run_with_a_report(tmp_path: Path) -> None:
+    results.point_latest(tmp_path, "r3")
     compare.write(LINES, tmp_path / "c1")
-    assert (tmp_path / "latest").readlink() == Path("c1")
-    stored = json.loads((tmp_path / "latest" / "comparison.json").read_text())
+    assert (tmp_path / "latest").readlink() == Path("r3")
+    stored = json.loads((tmp_path / "c1" / "comparison.json").read_text())
     assert stored == compare.report(LINES, "c1")
     with (tmp_path / "c1" / "comparison.csv").open() as file:
         rows = list(csv.DictReader(file))
     assert [row["run"] for row in rows] == ["r1", "r2", "r3"]
     assert rows[0]["federated"] == "0.9"
     assert rows[2]["centralised"] == ""
+
+
+def test_the_table_says_what_its_figures_are(capsys: pytest.CaptureFixture[str]) -> None:
+    compare._show(LINES, Console(width=80))
+    out = capsys.readouterr().out
+    assert "+3.00 points ± 1.41" in out
+    assert "gap: centralised - federated" in out
+    assert "±: sample standard deviation over the seeds" in out
+    compare._show(LINES[2:], Console(width=80))
+    assert "±" not in capsys.readouterr().out
 
 
 def test_a_runs_figures() -> None:

@@ -108,6 +108,16 @@ def test_check_with_a_problem(
     assert states == ["present", "corrupt", "missing", "present"]
 
 
+def test_check_sends_nobody_to_a_download_that_there_is_not(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FEDBED_DATA", str(tmp_path))
+    assert run("check", "cifar10") == 4
+    names = "cifar10_test_4000.npz, cifar10_train_20000.npz"
+    cure = f"to mend it, put {names} by hand into {tmp_path / 'cifar10'}"
+    assert capsys.readouterr().out.splitlines()[-1] == cure
+
+
 def test_check_of_generated_arrays(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

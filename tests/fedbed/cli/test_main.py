@@ -107,7 +107,9 @@ def test_an_old_python_is_told_which_one_it_takes(
 def test_a_missing_package_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.delitem(sys.modules, "fedbed.cli.nodes", raising=False)
+    for module in ("nodes", "listing"):
+        monkeypatch.delitem(sys.modules, f"fedbed.cli.{module}", raising=False)
+        monkeypatch.delattr(f"fedbed.cli.{module}", raising=False)
     monkeypatch.setitem(sys.modules, "rich.console", None)
     assert cli.main(["nodes"]) == 10
     err = capsys.readouterr().err

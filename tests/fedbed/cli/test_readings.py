@@ -54,6 +54,15 @@ def test_sparkline(values: list[float], width: int, drawn: str) -> None:
     assert readings.sparkline(values, width) == drawn
 
 
+def test_a_flat_curve_looks_flat() -> None:
+    flat = [0.8312, 0.8291, 0.8305, 0.8299]
+    assert readings.least_span(flat, "accuracy") == 0.05
+    assert set(readings.sparkline(flat, 9, 0.05)) <= {"▄", "▅"}
+    assert readings.sparkline([0.5, 0.83], 9, 0.05) == "▁█"
+    assert readings.least_span([2.0, -4.0], "loss") == pytest.approx(0.4)
+    assert readings.sparkline([0.0, 0.0], 9, readings.least_span([0.0], "loss")) == "▄▄"
+
+
 def test_headlines() -> None:
     assert readings.headline(pictures.run()) == "round 3 of 10"
     twin = pictures.run(phase="twin", twin=[pictures.row(1, 0.9)])
@@ -76,6 +85,19 @@ def test_clock() -> None:
     assert readings.clock(pictures.run()) == "12 s, about 8 s left"
     assert readings.clock(pictures.run(state="finished")) == "12 s"
     assert readings.clock({}) == ""
+
+
+def test_the_twin_to_come_counts_for_the_time_left() -> None:
+    run = pictures.run(twin_wanted=True)
+    # Two nodes of 1.1 s in round 1, one in round 2; ten steps of that length on average.
+    assert readings.seconds_left(run) == pytest.approx(8.0 + 10 * (2.2 + 1.1) / 2)
+    assert readings.clock(run) == "12 s, about 24 s left"
+    began = {**run, "phase": "twin", "seconds_left": None}
+    assert readings.seconds_left(began) == pytest.approx(10 * (2.2 + 1.1) / 2)
+    under_way = {**run, "phase": "twin", "twin": [pictures.row(1, 0.9)]}
+    assert readings.seconds_left(under_way) == 8.0
+    assert readings.seconds_left({**run, "seconds_left": None}) is None
+    assert readings.seconds_left({**run, "history": []}) == 8.0
 
 
 def test_a_nodes_last_time_is_what_it_worked_not_what_it_waited() -> None:

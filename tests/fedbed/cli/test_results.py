@@ -4,7 +4,9 @@ import io
 import json
 from pathlib import Path
 
+import pytest
 from rich.console import Console
+from rich.text import Text
 
 from fedbed.cli import results
 
@@ -50,6 +52,56 @@ def test_the_end_of_a_run(tmp_path: Path) -> None:
         assert wanted in text
     assert f"report   {folder / 'report.html'}\n" in text
     assert f"files    {folder}/ (also {tmp_path / 'latest'})\n" in text
+
+
+@pytest.mark.parametrize("width", [50, 56, 80])
+def test_a_narrow_terminal_breaks_lines_between_words(tmp_path: Path, width: int) -> None:
+    out = io.StringIO()
+    reasons = ["round 3 went without node-2: silent for 41 s", "the machine swapped memory"]
+    result = RESULT | {"verdict": {"status": "tainted", "reasons": reasons}}
+    results.show(result, tmp_path / "none", Console(file=out, width=width, force_terminal=True))
+    lines = [line.rstrip() for line in Text.from_ansi(out.getvalue()).plain.splitlines()]
+    assert all(len(line) <= width for line in lines)
+    words = " ".join(" ".join(lines).split())
+    assert ": ".join(("tainted", ", ".join(reasons))) in words
+    assert "10 rounds, mnist_mlp on mnist, 12 s" in words
+    for figure in ("97.12 %", "97.80 %", "+0.68 points"):
+        assert any(figure in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("width", "lines"),
+    [
+        (100, ["report   {0}/report.html", "files    {0}/ (also {1}/latest)"]),
+        (36, ["report   {0}/report.html", "files    {0}/", "         (also {1}/latest)"]),
+        (28, ["report", "  {0}/report.html", "files    {0}/", "         (also {1}/latest)"]),
+    ],
+)
+def test_a_path_stays_in_one_piece(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, width: int, lines: list[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    folder = Path("runs/12345")
+    folder.mkdir(parents=True)
+    (folder / "report.html").touch()
+    results.point_latest(Path("runs"), "12345")
+    out = io.StringIO()
+    results.paths(folder, Console(file=out, width=width, force_terminal=True))
+    assert out.getvalue().splitlines() == [line.format(folder, "runs") for line in lines]
+
+
+def test_a_run_without_a_twin_has_no_columns_for_one(tmp_path: Path) -> None:
+    out = io.StringIO()
+    alone = RESULT | {"final": {"federated": 0.6567, "centralised": None}, "gap": None}
+    results.show(alone, tmp_path / "none", Console(file=out, width=80))
+    assert "65.67 %" in out.getvalue()
+    assert "centralised" not in out.getvalue()
+
+
+def test_the_sign_of_the_gap_is_explained(tmp_path: Path) -> None:
+    out = io.StringIO()
+    results.show(RESULT, tmp_path / "none", Console(file=out, width=80))
+    assert "centralised - federated" in out.getvalue()
 
 
 def test_a_result_that_is_missing_or_broken_is_no_error(tmp_path: Path) -> None:

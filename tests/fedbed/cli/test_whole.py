@@ -132,5 +132,6 @@ def test_compare_runs_every_seed(tmp_path: Path, testbed: LocalTestbed) -> None:
     found = json.loads(out)
     assert [run["seed"] for run in found["experiments"][0]["runs"]] == [1, 2]
     assert found["experiments"][0]["summary"]["gap"]["n"] == 2
-    stored = json.loads((tmp_path / "runs" / "latest" / "comparison.json").read_text())
+    stored = json.loads((tmp_path / "runs" / found["id"] / "comparison.json").read_text())
     assert stored == found
+    assert (tmp_path / "runs" / "latest" / "report.html").is_file()

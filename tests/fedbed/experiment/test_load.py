@@ -79,10 +79,19 @@ def test_problems_name_key_and_line(text: str, wanted: str) -> None:
     assert complaint(HEAD + text).startswith(wanted)
 
 
-def test_the_first_problem_in_the_file_is_told() -> None:
+def test_all_problems_are_told_in_the_order_of_the_file() -> None:
     text = complaint(HEAD + "seeds: []\nengine: 1\ndata: 1\n")
-    assert text.startswith("x.yaml:3: seeds: ")
-    assert text.endswith("(and 2 more problems)")
+    first, second, third = text.split("; also: ")
+    assert first.startswith("x.yaml:3: seeds: ")
+    assert second.startswith("line 4: ")
+    assert "engine" in second
+    assert third.startswith("line 5: data: ")
+
+
+def test_a_file_full_of_problems_is_told_in_part() -> None:
+    text = complaint(HEAD + "".join(f"{'x' * 300}{n}: 1\n" for n in range(30)))
+    assert text.endswith("; and 20 more problems")
+    assert len(text) < 3000
 
 
 @pytest.mark.parametrize("word", ["yes", "on", "010", "1:30", "0x10", "1_000", "2024-01-01"])

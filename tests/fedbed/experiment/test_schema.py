@@ -181,9 +181,10 @@ def test_a_task_in_colour_takes_no_digits() -> None:
     make(task="cifar10_resnet18", data={"delivery": "node"}, centralised={"enabled": False})
 
 
-def test_the_number_of_further_problems_is_told() -> None:
+def test_further_problems_are_told_as_well() -> None:
     text = complaint(seeds=[], engine="ray", codec={"up": 1})
-    assert text.endswith("(and 2 more problems)")
+    keys = [part.partition(":")[0] for part in text.split("; also: ")]
+    assert keys == ["seeds", "codec.up", "engine"]
 
 
 def test_whole_numbers_will_do_for_numbers() -> None:
