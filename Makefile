@@ -5,10 +5,10 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format docs bench clean
+.PHONY: help setup setup-dev demo test lint format docs bench bench-quick clean
 
 help: ## list the targets
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(VENV)/.run ## install what a run needs
 
@@ -29,8 +29,11 @@ format: $(VENV)/.dev ## sort imports and format
 docs: $(VENV)/.dev ## write the generated pages anew
 	@$(BIN)/python -m fedbed.experiment.docs
 
-bench: $(VENV)/.dev ## measure; see benchmarks/README.md
+bench: $(VENV)/.dev ## measure all, beside stock Flower and other peers, in about 15 minutes
 	@$(BIN)/python -m benchmarks
+
+bench-quick: $(VENV)/.dev ## the same with fewer repetitions, in less than three minutes
+	@$(BIN)/python -m benchmarks --quick
 
 clean: ## remove the environment and caches (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist
