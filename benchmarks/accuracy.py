@@ -26,12 +26,21 @@ centralised: {enabled: false}
 QUICK = ("data.dataset=synthetic-digits", "data.train_samples=4000", "data.test_samples=1000")
 SEEDS = (1, 2, 3, 4, 5)
 QUICK_SEEDS = (1, 2, 3)
-GOALS = {"bf16": 0.1, "int8": 0.1, "small": 0.3}
-"""Percentage points of final accuracy that a profile may cost, on average."""
+EXACT = "exact"
+WAYS = {
+    EXACT: ("exact", "exact"),
+    "bf16": ("bf16", "exact"),
+    "bf16 both ways": ("bf16", "bf16"),
+    "int8": ("int8", "exact"),
+    "small": ("small", "exact"),
+}
+"""What is compared: the profiles up and down."""
+GOALS = {"bf16": 0.1, "bf16 both ways": 0.1, "int8": 0.1, "small": 0.3}
+"""Percentage points of final accuracy that it may cost, on average."""
 
 
 def measure(quick: bool) -> list[Row]:
-    """Percentage points lost by each lossy profile on the way up, mean over the seeds.
+    """Percentage points lost by each lossy profile, mean over the seeds.
 
     Quick: fewer and smaller runs, whose noise is larger than the goals; they have none.
     """
@@ -39,27 +48,27 @@ def measure(quick: bool) -> list[Row]:
     seeds = QUICK_SEEDS if quick else SEEDS
     with LocalTestbed(nodes=4) as testbed, Client(testbed.url) as client:
         finals = {
-            profile: [_final(client, wanted, profile, seed) for seed in seeds]
-            for profile in ("exact", *GOALS)
+            what: [_final(client, override(wanted, _codec(what)), what, seed) for seed in seeds]
+            for what in WAYS
         }
     return rows(finals, {} if quick else GOALS)
 
 
 def rows(finals: Mapping[str, Sequence[float]], goals: Mapping[str, float]) -> list[Row]:
     """Compare each profile's final accuracies (shares, one per seed) with those of `exact`."""
-    exact = finals["exact"]
+    exact = finals[EXACT]
     found = []
-    for profile, reached in finals.items():
-        if profile == "exact":
+    for what, reached in finals.items():
+        if what == EXACT:
             continue
         costs = [100 * (one - other) for one, other in zip(exact, reached, strict=True)]
         found.append(
             Row(
-                f"accuracy lost by '{profile}', mnist_mlp, {len(costs)} seeds",
+                f"accuracy lost by {what}, mnist_mlp, {len(costs)} seeds",
                 mean(costs),
                 "points",
-                goal=goals.get(profile),
-                note=f"exact {100 * mean(exact):.2f} %, {profile} {100 * mean(reached):.2f} %; "
+                goal=goals.get(what),
+                note=f"exact {100 * mean(exact):.2f} %, here {100 * mean(reached):.2f} %; "
                 f"single seeds differ by {min(costs):+.2f} to {max(costs):+.2f} "
                 f"(standard deviation {stdev(costs):.2f})",
             )
@@ -67,14 +76,18 @@ def rows(finals: Mapping[str, Sequence[float]], goals: Mapping[str, float]) -> l
     return found
 
 
-def _final(client: Client, wanted: Experiment, profile: str, seed: int) -> float:
-    text = dump(override(wanted, [f"codec.up={profile}"]))
-    run_id = client.submit(name="accuracy", experiment=text, seed=seed, twin=False)
+def _codec(what: str) -> list[str]:
+    up, down = WAYS[what]
+    return [f"codec.up={up}", f"codec.down={down}"]
+
+
+def _final(client: Client, wanted: Experiment, what: str, seed: int) -> float:
+    run_id = client.submit(name="accuracy", experiment=dump(wanted), seed=seed, twin=False)
     version = 0
     while (run := client.run(run_id))["state"] in ("queued", "running"):
         version = int(client.live(version, 5.0)["version"])
     if run["state"] != "finished":
-        raise RunFailed(f"the run with '{profile}' and seed {seed} {run['state']}: {run['error']}")
+        raise RunFailed(f"the run with {what} and seed {seed} {run['state']}: {run['error']}")
     with tempfile.TemporaryDirectory() as folder:
         client.download(run_id, Path(folder))
         result = json.loads((Path(folder) / "result.json").read_text())

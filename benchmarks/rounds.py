@@ -36,8 +36,8 @@ centralised: {{enabled: false}}
 class Case:
     """One setting of the echo app, with the rounds to run here and on stock Flower.
 
-    stock_rounds: none where the rounds of another case stand beside it. up: codec profile of the
-    updates here; stock Flower has none.
+    stock_rounds: none where the rounds of another case stand beside it. up, down: codec profiles
+    here; stock Flower has none.
     """
 
     name: str
@@ -46,6 +46,7 @@ class Case:
     rounds: int
     stock_rounds: int = 0
     up: str = "exact"
+    down: str = "exact"
 
 
 def cases(quick: bool) -> list[Case]:
@@ -55,7 +56,8 @@ def cases(quick: bool) -> list[Case]:
         Case("numpy", "numpy", "mlp", small, 2 if quick else 5),
         Case("torch", "torch", "mlp", small, 2 if quick else 4),
         Case("large", "numpy", "resnet18", large, 0 if quick else 3),
-        Case("large-bf16", "numpy", "resnet18", large, up="bf16"),
+        Case("bf16-up", "numpy", "resnet18", large, up="bf16"),
+        Case("bf16", "numpy", "resnet18", large, up="bf16", down="bf16"),
     ]
 
 
@@ -108,7 +110,11 @@ def rows(ours: dict[str, Timing], stock: dict[str, Timing], why_not: str) -> lis
             )
         )
     there = stock.get("large")
-    for name, what, goal in (("large", "exact", 1.5), ("large-bf16", "bf16 up, exact down", 1.0)):
+    for name, what, goal in (
+        ("large", "exact", 1.5),
+        ("bf16-up", "bf16 up, exact down", 1.0),
+        ("bf16", "bf16 both ways", 1.0),
+    ):
         here = ours[name]
         found.append(
             Row(
@@ -142,6 +148,7 @@ def _our_rounds(client: Client, case: Case) -> list[float]:
             run_config={**_config(case, case.rounds), "clock": str(clock)},
             nodes=NODES,
             codec_up=case.up,
+            codec_down=case.down,
         )
         _await_end(client, run_id)
         return durations(read_clock(clock))

@@ -19,6 +19,7 @@ from coordinator.settings import Settings
 from coordinator.store import tables
 from coordinator.store.blobs import BlobStore
 from coordinator.store.database import Database, Row
+from coordinator.store.latest import LatestBlobs
 from fedbed import __version__
 from fedbed.errors import FedbedError
 
@@ -36,6 +37,7 @@ class Centre:
         self.live = Live()
         self.picture = Picture(self.live, self.snapshot)
         self.database = Database.in_folder(folder)
+        self.latest_blobs = LatestBlobs()
         self.blobs = BlobStore(folder / "blobs")
         """Bundles of Flower apps; models and samples are the runs' own."""
         self.board = Board(

@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, Optional
 import edge_agent
 import fedbed
 from edge_agent.config import AgentConfig
+from fedbed import memory
 
 ABORT_GRACE_S = 5.0
 STOP_GRACE_S = 3.0
@@ -59,6 +60,7 @@ class WorkerProcess:
         environment["PYTHONPATH"] = source + (os.pathsep + inherited if inherited else "")
         for variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
             environment[variable] = str(config.threads)
+        memory.keep_freed(environment)
         command = [config.worker_python, "-m", "edge_agent.worker", str(config.state_dir)]
         if config.data_path is not None:
             command.append(str(config.data_path.resolve()))

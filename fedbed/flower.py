@@ -33,6 +33,7 @@ from flwr.serverapp.strategy import Strategy, strategy_utils
 from flwr.supercore.object_ref import load_app as _load_app
 from flwr.supercore.run import Run
 from flwr.supercore.task_identity import TaskIdentity
+from numpy.lib import format as npy
 
 from fedbed.errors import ExperimentError
 
@@ -53,6 +54,7 @@ __all__ = [
     "replace_start",
     "reply",
     "split_records",
+    "views_of",
 ]
 
 SERVER_NODE_ID = 1
@@ -91,8 +93,12 @@ class HeldArray(LazyArray):
 
     def numpy(self) -> np.ndarray[Any, Any]:
         """Return a copy of the values, writable."""
+        return self.view().copy()
+
+    def view(self) -> np.ndarray[Any, Any]:
+        """Return the values themselves, not to be changed."""
         held: np.ndarray[Any, Any] = self.__dict__["_values"]
-        return held.copy()
+        return held
 
 
 def become(run_id: int, node_id: int) -> None:
@@ -183,6 +189,27 @@ def join_records(
 def ndarrays_of(record: ArrayRecord) -> Dict[str, np.ndarray[Any, Any]]:
     """Return a record's arrays by name."""
     return {name: array.numpy() for name, array in record.items()}
+
+
+def views_of(record: ArrayRecord) -> Dict[str, np.ndarray[Any, Any]]:
+    """Return a record's arrays by name, to look at only: without copies, where it holds them."""
+    return {name: _view(array) for name, array in record.items()}
+
+
+def _view(array: Array) -> np.ndarray[Any, Any]:
+    if isinstance(array, HeldArray):
+        return array.view()
+    if isinstance(array, LazyArray) or array.stype != NUMPY:
+        return array.numpy()
+    # The .npy format, read in place; https://numpy.org/neps/nep-0001-npy-format.html
+    data = BytesIO(array.data)
+    version = npy.read_magic(data)
+    read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+    shape, in_columns, dtype = read_header(data)
+    if dtype.hasobject:
+        return array.numpy()
+    values = np.frombuffer(array.data, dtype, offset=data.tell())
+    return values.reshape(shape, order="F" if in_columns else "C")
 
 
 def array_of(arrays: Mapping[str, np.ndarray[Any, Any]]) -> ArrayRecord:

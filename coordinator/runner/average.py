@@ -7,12 +7,16 @@ float32 in float64 would be closer to the truth by a last bit, at three fifths o
 an app would then learn another model here than under `flwr run`.
 
 What differs is what it holds: never an update per node, nor a whole one, but the array being summed
-and, where that isn't stored plainly, one node's decoded array.
+and, where that isn't stored plainly, the decoded arrays of two nodes: large ones are decoded ahead
+on a second core, and added in their order all the same.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import math
+from collections import deque
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from contextlib import ExitStack
 from typing import Any, cast
 
@@ -36,6 +40,12 @@ BLOCK_ITEMS = 1 << 16
 MAX_ITEM_BYTES = 32
 """Bytes of the widest item that numpy has, a complex of two long doubles."""
 
+AHEAD = 2
+"""Large arrays that are decoded at a time."""
+
+LARGE_BYTES = 256 * 1024
+"""Below this, handing an array to a thread costs more than it saves."""
+
 MAX_HELD = 128
 """Files that stay open while an average is made; a process may often have 1,024 in all."""
 
@@ -57,18 +67,18 @@ def average(records: list[RecordDict], weighted_by: str) -> ArrayRecord:
     ]
     averaged = ArrayRecord()
     buffers = np.empty((2, BLOCK_ITEMS * MAX_ITEM_BYTES), np.uint8)
-    with ExitStack() as files:
+    with ExitStack() as files, ThreadPoolExecutor(AHEAD, "decode") as pool:
         for arrays, _ in shares[:MAX_HELD]:
             one = next(iter(arrays.values()), None)
             if isinstance(one, SpooledArray):
                 files.enter_context(one.payload.held())
         for name in dict.fromkeys(name for arrays, _ in shares for name in arrays):
             terms = [(arrays[name], share) for arrays, share in shares if name in arrays]
-            averaged[name] = HeldArray(_weighted_sum(terms, buffers))
+            averaged[name] = HeldArray(_weighted_sum(terms, buffers, pool))
     return averaged
 
 
-def _weighted_sum(terms: Sequence[Term], buffers: Buffers) -> Values:
+def _weighted_sum(terms: Sequence[Term], buffers: Buffers, pool: Executor) -> Values:
     """Return the sum of arrays times their shares."""
     first = terms[0][0]
     if all(
@@ -78,7 +88,7 @@ def _weighted_sum(terms: Sequence[Term], buffers: Buffers) -> Values:
         for array, _ in terms
     ):
         return _sum_plain(cast(Sequence[tuple[SpooledArray, float]], terms), buffers)
-    return _sum_decoded(terms, buffers)
+    return _sum_decoded(terms, buffers, pool)
 
 
 def _sum_plain(terms: Sequence[tuple[SpooledArray, float]], buffers: Buffers) -> Values:
@@ -102,16 +112,14 @@ def _sum_plain(terms: Sequence[tuple[SpooledArray, float]], buffers: Buffers) ->
     return total
 
 
-def _sum_decoded(terms: Sequence[Term], buffers: Buffers) -> Values:
-    """Sum node by node, one decoded array at a time."""
-    first, first_share = terms[0]
-    values = first.numpy()
+def _sum_decoded(terms: Sequence[Term], buffers: Buffers, pool: Executor) -> Values:
+    """Sum node by node."""
+    decoded = _decoded([array for array, _ in terms], pool)
+    values = next(decoded)
     dtype = values.dtype
     total = np.empty(values.shape, _dtype_of_product(dtype))
-    np.multiply(values, first_share, out=total)
-    del values
-    for array, share in terms[1:]:
-        values = array.numpy()
+    np.multiply(values, terms[0][1], out=total)
+    for (_, share), values in zip(terms[1:], decoded, strict=True):
         if (values.dtype, values.shape) == (dtype, total.shape):
             _add_scaled(total.reshape(-1), values.reshape(-1), share, buffers)
         else:
@@ -119,8 +127,22 @@ def _sum_decoded(terms: Sequence[Term], buffers: Buffers) -> Values:
             held = total[()]
             held += values * share
             total = np.asarray(held)
-        del values
     return total
+
+
+def _decoded(arrays: Sequence[Array], pool: Executor) -> Iterator[Values]:
+    """Yield the arrays' values in order."""
+    first = arrays[0]
+    if math.prod(first.shape) * np.dtype(first.dtype).itemsize < LARGE_BYTES:
+        yield from (array.numpy() for array in arrays)
+        return
+    coming: deque[Future[Values]] = deque()
+    for array in arrays:
+        coming.append(pool.submit(array.numpy))
+        if len(coming) == AHEAD:
+            yield coming.popleft().result()
+    while coming:
+        yield coming.popleft().result()
 
 
 def _add_scaled(total: Values, values: Values, share: float, buffers: Buffers) -> None:

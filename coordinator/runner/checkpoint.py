@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,15 @@ class Checkpoints:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+        self._writer = ThreadPoolExecutor(1, "checkpoint")
+        self._writing: Future[None] | None = None
 
-    def write(self, checkpoint: Checkpoint) -> None:
-        """Write by atomic rename and sync, then drop all but the newest two."""
-        self._folder.mkdir(parents=True, exist_ok=True)
+    def begin(self, checkpoint: Checkpoint) -> None:
+        """Begin to write a checkpoint, of the random state as it is now; `settle` ends it.
+
+        Its arrays must not change until then.
+        """
+        self.settle()
         plain = {
             "round": checkpoint.round,
             "exchanges": checkpoint.exchanges,
@@ -60,8 +66,19 @@ class Checkpoints:
         arrays: ArrayMap = {"plain": np.frombuffer(json.dumps(plain).encode(), np.uint8)}
         arrays.update({f"model/{k}": v for k, v in checkpoint.model.items()})
         arrays.update({f"strategy/{k}": v for k, v in checkpoint.strategy_arrays.items()})
-        data = codec.encode(arrays, "raw")
         path = self._folder / f"round-{checkpoint.round:06d}{SUFFIX}"
+        self._writing = self._writer.submit(self._write, path, arrays)
+
+    def settle(self) -> None:
+        """Wait until what was begun is on disk; OSError if it can't be written."""
+        if self._writing is not None:
+            writing, self._writing = self._writing, None
+            writing.result()
+
+    def _write(self, path: Path, arrays: ArrayMap) -> None:
+        """Write by atomic rename and sync, then drop all but the newest two."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        data = codec.encode(arrays, "raw")
         temporary = path.with_suffix(".new")
         with temporary.open("wb") as f:
             f.write(data)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
@@ -45,6 +46,8 @@ class Driver:
         """Server-side evaluation of the model before the first round."""
         self.model: ArrayRecord | None = None
         self.planned = 0
+        self._spent: list[Path] = []
+        """Results of the round whose checkpoint is being written."""
         self.configure_round: ConfigureRound = lambda _round, _config: None
         self.started_at = time.time()
         """Seconds since 1970; of the run's first process, where it went on after a restart."""
@@ -88,19 +91,22 @@ class Driver:
             if first is not None:
                 self.initial = dict(first)
                 result.evaluate_metrics_serverapp[0] = first
-        for number in range(begin, num_rounds + 1):
-            phase = {"phase": "round", "round": number, "rounds": num_rounds}
-            self._channel.publish("phase", phase)
-            arrays = self._round(
-                strategy,
-                number,
-                arrays,
-                timeout,
-                train_config,
-                evaluate_config,
-                evaluate_fn,
-                result,
-            )
+        try:
+            for number in range(begin, num_rounds + 1):
+                phase = {"phase": "round", "round": number, "rounds": num_rounds}
+                self._channel.publish("phase", phase)
+                arrays = self._round(
+                    strategy,
+                    number,
+                    arrays,
+                    timeout,
+                    train_config,
+                    evaluate_config,
+                    evaluate_fn,
+                    result,
+                )
+        finally:
+            self._settle_checkpoint()
         self._grid.lazy = False
         self._grid.round = 0
         self.model = arrays
@@ -125,6 +131,8 @@ class Driver:
         replies = grid.send_and_receive(
             strategy.configure_train(number, arrays, train_config, grid), timeout=timeout
         )
+        # It is written while the nodes train; what it holds, the strategy may change from here on.
+        self._settle_checkpoint()
         aggregating = time.monotonic()
         aggregated, train_metrics = strategy.aggregate_train(number, replies)
         aggregate_s = time.monotonic() - aggregating
@@ -158,12 +166,12 @@ class Driver:
             )
             self._channel.publish("event", f"{text}; perhaps it needs more of them")
         computing = evaluate_s + sum(exchange.critical_work_s for exchange in grid.log)
+        wall_s = time.monotonic() - began
+        entry["wall_s"] = round(wall_s, 4)
+        entry["overhead_s"] = round(max(0.0, wall_s - computing), 4)
         self.history.append(entry)
-        # Once as the checkpoint shall have it, and once with the checkpoint's own time.
-        _time(entry, time.monotonic() - began, computing)
         self._checkpoint(strategy, number, arrays, result)
-        _time(entry, time.monotonic() - began, computing)
-        grid.forget_files()
+        self._spent = grid.take_files()
         self._channel.publish("round", entry)
         self._channel.check_stopped()
         return arrays
@@ -172,11 +180,11 @@ class Driver:
         self, strategy: Strategy, number: int, arrays: ArrayRecord, result: Result
     ) -> None:
         plain, held = strategy_state.capture(strategy)
-        self._checkpoints.write(
+        self._checkpoints.begin(
             Checkpoint(
                 round=number,
                 exchanges=self._grid.exchanges,
-                model=flower.ndarrays_of(arrays),
+                model=flower.views_of(arrays),
                 strategy_plain=plain,
                 strategy_arrays=held,
                 history=self.history,
@@ -192,6 +200,13 @@ class Driver:
                 started_at=self.started_at,
             )
         )
+
+    def _settle_checkpoint(self) -> None:
+        """Wait until the last round is on disk; then its results are needed no more."""
+        self._checkpoints.settle()
+        for file in self._spent:
+            file.unlink(missing_ok=True)
+        self._spent = []
 
     def _resume(self, strategy: Strategy, result: Result) -> ArrayRecord:
         held = self.resumed
@@ -210,11 +225,6 @@ class Driver:
         self._channel.publish("resumed", resumed)
         self._channel.publish("event", f"goes on from what round {held.round} has learned")
         return flower.array_of(held.model)
-
-
-def _time(entry: dict[str, Any], wall_s: float, computing_s: float) -> None:
-    entry["wall_s"] = round(wall_s, 4)
-    entry["overhead_s"] = round(max(0.0, wall_s - computing_s), 4)
 
 
 def _summary(

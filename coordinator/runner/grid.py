@@ -174,13 +174,15 @@ class EdgeGrid(Grid):
             del self._pushed[message_id]
         return found
 
-    def forget_files(self) -> None:
-        """The round is checkpointed: its results and the model before it are needed no more."""
-        for exchanged in self.log:
-            for file in exchanged.files:
-                file.unlink(missing_ok=True)
+    def take_files(self) -> list[Path]:
+        """The round is over: return the files of its results, and remove older models.
+
+        The files are needed no more once the round's checkpoint is on disk.
+        """
+        files = [file for exchanged in self.log for file in exchanged.files]
         self.log.clear()
         self._items.forget_models()
+        return files
 
     def _prepare(self, sent: list[Message], timeout: float | None) -> Outgoing:
         with self._guard:

@@ -123,7 +123,7 @@ class ItemMaker:
     def _send(self, record: ArrayRecord) -> Sent:
         known = self._encoded.get(id(record))
         if known is None:
-            arrays = flower.ndarrays_of(record)
+            arrays = flower.views_of(record)
             rounding = rounding_seed(self._seed, self._exchange, self.partitions)
             data = codec.encode(arrays, self._down, self._compressor, seed=rounding)
             blob = self._blobs.put(data)

@@ -170,7 +170,7 @@ class Outcome:
         if self.driver is None or self.driver.model is None:
             return None
         digest = hashlib.sha256()
-        for name, array in flower.ndarrays_of(self.driver.model).items():
+        for name, array in flower.views_of(self.driver.model).items():
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

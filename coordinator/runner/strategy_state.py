@@ -69,7 +69,8 @@ def restore(strategy: Strategy, plain: Plain, arrays: ArrayMap) -> None:
 
 def _add(arrays: ArrayMap, name: str, values: list[Any]) -> None:
     # Numbered, because two attributes may use the same keys and keys may hold any character.
-    arrays.update({f"{name}/{i}": np.asarray(value) for i, value in enumerate(values)})
+    # Copied, because the strategy may go on before the state is on disk.
+    arrays.update({f"{name}/{i}": np.array(value) for i, value in enumerate(values)})
 
 
 def _is_array_dict(value: object) -> bool:

@@ -19,7 +19,7 @@ from typing import Any, BinaryIO
 from coordinator.runs.upload import Upload
 from fedbed.errors import PayloadError
 
-SMALL_BYTES = 256 * 1024
+SMALL_BYTES = 1024 * 1024
 """Up to this size a result is gathered in memory and written by the thread that checks it."""
 GATHERED_LIMIT = 128 * 1024 * 1024
 """So much may be gathered at a time; what comes beyond is written as it comes."""
@@ -37,6 +37,9 @@ class Announced:
     """Called in a thread with the file: returns its meta data, or raises PayloadError."""
     wanted: Callable[[], bool]
     """Whether somebody still waits for it; called in that thread too."""
+    on_named: Callable[[dict[str, Any]], None]
+    """Called in that thread with the meta data, once the file has its name: it may be read from
+    then on, while it is still on its way to the disk."""
 
     @property
     def path(self) -> Path:
@@ -75,9 +78,10 @@ async def _take_large(announced: Announced, upload: Upload, part: Path) -> dict[
     digest = hashlib.sha256()
 
     def write(pieces: list[bytes]) -> None:
-        for piece in pieces:
-            digest.update(piece)
-            f.write(piece)
+        # In one go: each call lets go of the interpreter, and has to wait to get it back.
+        batch = b"".join(pieces)
+        digest.update(batch)
+        f.write(batch)
 
     try:
         with await asyncio.to_thread(_create, part) as f:
@@ -103,8 +107,9 @@ def _keep(announced: Announced, part: Path, f: BinaryIO) -> dict[str, Any]:
     f.flush()
     meta = announced.check(part)
     if announced.wanted():
-        os.fsync(f.fileno())
         part.replace(announced.path)
+        announced.on_named(meta)
+        os.fsync(f.fileno())
     return meta
 
 

@@ -1,4 +1,8 @@
-"""Work out to nodes and results in, durably: what is acknowledged is on disk."""
+"""Work out to nodes and results in, durably: what is acknowledged is on disk.
+
+A run's process hears of a result as soon as it has been checked, its node only when it is on disk:
+the round goes on meanwhile. Should the power fail in between, the node still holds the result.
+"""
 
 from __future__ import annotations
 
@@ -56,10 +60,19 @@ OnReply = Callable[[str, dict[str, Any]], None]
 class Arrived:
     """A result file that passed all checks."""
 
+    item: str
     path: Path
     size: int
     sha256: str
     meta: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Settling:
+    """A result of which the run knows, on its way to the disk; `end` is done either way."""
+
+    upload: Upload
+    end: asyncio.Future[None]
 
 
 class Exchange:
@@ -71,6 +84,7 @@ class Exchange:
         self._runs_dir = runs_dir
         self._arrivals = Arrivals()
         self._receiving: dict[str, Upload] = {}
+        self._settling: dict[str, Settling] = {}
         self.on_reply: OnReply = lambda _run, _message: None
 
     def start(self) -> None:
@@ -148,56 +162,80 @@ class Exchange:
         upload = self._receiving[item] = Upload(body)
         try:
             try:
-                arrived = await self._spool(entry, size, sha256, upload)
+                arrived = await self._spool(entry, size, sha256, upload, began)
             except PayloadError as error:
                 # It counts as a failure, or a node that errs would train on this for ever.
                 if self._board.is_open(item, member.id):
                     await self._settle_failure(entry, f"refused: {error}")
                 raise
-            if not self._board.is_open(item, member.id):
-                raise Refused(f"{item}: its round closed while it was being sent")
-            return await self._settle(entry, arrived, loop.time() - began)
+            if not self._is_settling(item, upload):
+                return await self._settle_other(entry, arrived)
+            await self._settle(arrived, loop.time() - began)
+            return "stored"
         finally:
+            if self._is_settling(item, upload):
+                self._settling.pop(item).end.set_result(None)
             if self._receiving.get(item) is upload:
                 del self._receiving[item]
 
-    async def _spool(self, entry: Open, size: int, sha256: str, upload: Upload) -> Arrived:
+    async def _spool(
+        self, entry: Open, size: int, sha256: str, upload: Upload, began: float
+    ) -> Arrived:
         limit = _limit(entry)
         if size > limit:
             raise PayloadError(f"{entry.id}: {size} bytes announced, {limit} allowed")
+        loop = asyncio.get_running_loop()
+        folder = self.folder(entry.run)
+
+        def on_named(meta: dict[str, Any]) -> None:
+            arrived = Arrived(entry.id, announced.path, size, sha256, meta)
+            upload_s = loop.time() - began
+            loop.call_soon_threadsafe(self._take_in, arrived, entry.node, upload, upload_s)
+
         announced = Announced(
             name=entry.id,
-            folder=self.folder(entry.run),
+            folder=folder,
             size=size,
             sha256=sha256,
             check=lambda part: _verify(part, entry, hashed=True),
             wanted=lambda: self._board.is_open(entry.id, entry.node),
+            on_named=on_named,
         )
         meta = await self._arrivals.take(announced, upload)
-        return Arrived(announced.path, size, sha256, meta)
+        return Arrived(entry.id, announced.path, size, sha256, meta)
 
-    async def _settle(self, entry: Open, arrived: Arrived, upload_s: float) -> str:
-        reason = arrived.meta.get("error")
-        if reason:
-            arrived.path.unlink(missing_ok=True)
-            return await self._settle_failure(entry, str(reason)[:500])
+    def _take_in(self, arrived: Arrived, node: str, upload: Upload, upload_s: float) -> None:
+        """Let the run have a result that isn't on disk yet."""
+        item = arrived.item
+        if arrived.meta.get("error") or not self._board.is_open(item, node):
+            return
+        self._settling[item] = Settling(upload, asyncio.get_running_loop().create_future())
+        # The run may have asked anew since the upload began, or not yet after a restart.
+        entry = self._board.get(item)
+        if entry.window:
+            self._tell(entry.run, entry.window, item, arrived.path, arrived.size, upload_s)
+        self._board.done(item)
+
+    def _is_settling(self, item: str, upload: Upload) -> bool:
+        return item in self._settling and self._settling[item].upload is upload
+
+    async def _settle(self, arrived: Arrived, upload_s: float) -> None:
         timeline = dict(arrived.meta.get("timeline") or {}, upload_s=round(upload_s, 4))
-
         values = {
-            "item": entry.id,
+            "item": arrived.item,
             "file": str(arrived.path),
             "sha256": arrived.sha256,
             "bytes_up": arrived.size,
             "timeline": timeline,
         }
         await self._database.write_row(Row(_DONE, values, folder=arrived.path.parent))
-        if self._board.is_open(entry.id, entry.node):
-            # The run may have asked anew since the upload began, or not yet after a restart.
-            window = self._board.get(entry.id).window
-            if window:
-                self._tell(entry.run, window, entry.id, arrived.path, arrived.size, upload_s)
-            self._board.done(entry.id)
-        return "stored"
+
+    async def _settle_other(self, entry: Open, arrived: Arrived) -> str:
+        """Answer for what the run didn't take: news of a failure, or what came too late."""
+        if not self._board.is_open(entry.id, entry.node):
+            raise Refused(f"{entry.id}: its round closed while it was being sent")
+        arrived.path.unlink(missing_ok=True)
+        return await self._settle_failure(entry, str(arrived.meta.get("error"))[:500])
 
     async def _settle_failure(self, entry: Open, reason: str) -> str:
         log.warning("%s failed: %s", entry.id, reason)
@@ -213,6 +251,9 @@ class Exchange:
         return "failed"
 
     async def _not_open(self, member: Member, item: str, sha256: str) -> str:
+        settling = self._settling.get(item)
+        if settling is not None:
+            await asyncio.wait([settling.end])
         row = self._database.read(lambda s: s.get(tables.Work, item))
         if row is None or row.node != member.id:
             raise NotFound(f"{item} was never asked of {member.name}")

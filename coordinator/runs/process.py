@@ -16,6 +16,8 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from fedbed import memory
+
 log = logging.getLogger("fedbed.runs")
 LINE_LIMIT = 256 * 1024 * 1024
 STOP_GRACE_S = 5.0
@@ -44,6 +46,7 @@ class RunProcess:
         inherited = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = source + (os.pathsep + inherited if inherited else "")
         environment.setdefault("OMP_NUM_THREADS", "1")
+        memory.keep_freed(environment)
         with (self._folder / LOG_NAME).open("ab") as log_file:
             self._process = await asyncio.create_subprocess_exec(
                 sys.executable,

@@ -6,6 +6,7 @@ import hashlib
 import os
 import re
 import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from fedbed.errors import NotFound
@@ -22,14 +23,21 @@ class BlobStore:
 
     def put(self, data: bytes) -> BlobRef:
         """Keep `data`; the same bytes twice are one file."""
-        digest = hashlib.sha256(data).hexdigest()
-        path = self._path(digest)
-        if not path.is_file():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            descriptor, temporary = tempfile.mkstemp(dir=path.parent, prefix=".new-")
-            with os.fdopen(descriptor, "wb") as f:
-                f.write(data)
-            Path(temporary).replace(path)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        descriptor, temporary = tempfile.mkstemp(dir=self.folder, prefix=".new-")
+        part = Path(temporary)
+        try:
+            # Written while it is hashed: of a large model both take their time.
+            with os.fdopen(descriptor, "wb") as f, ThreadPoolExecutor(1, "blob") as writer:
+                writing = writer.submit(f.write, data)
+                digest = hashlib.sha256(data).hexdigest()
+                writing.result()
+            path = self._path(digest)
+            if not path.is_file():
+                path.parent.mkdir(exist_ok=True)
+                part.replace(path)
+        finally:
+            part.unlink(missing_ok=True)
         return BlobRef(digest, len(data))
 
     def has(self, sha256: str) -> bool:

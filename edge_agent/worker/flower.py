@@ -39,5 +39,5 @@ class FlowerRunner(Runner):
             raise ExperimentError(f"the ClientApp replied with an error: {answer.error.reason}")
         held, metrics, config = flower.split_records(answer.content)
         return Content(
-            {name: flower.ndarrays_of(record) for name, record in held.items()}, metrics, config
+            {name: flower.views_of(record) for name, record in held.items()}, metrics, config
         )

@@ -64,7 +64,7 @@ class Job:
         return Path(self._paths[blob.sha256])
 
     def run(self, runner: Runner) -> Tuple[int, str]:
-        """Compute and spool the answer; returns the envelope's size and sha256."""
+        """Compute and spool the answer; returns the envelope's size and sha256. `sync` follows."""
         timeline, clock = self._timeline, time.monotonic
         cpu = time.process_time()
         begin = clock()
@@ -80,7 +80,11 @@ class Job:
         timeline.cpu_s = round(time.process_time() - cpu, 4)
         timeline.peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
         meta["timeline"] = unparse(timeline)
-        return envelope.write(self._out, meta, payloads)
+        return envelope.write(self._out, meta, payloads, synced=False)
+
+    def sync(self) -> None:
+        """Make the answer outlive a power cut, unless it has been sent and removed by now."""
+        envelope.sync(self._out)
 
     def _decode(self) -> Content:
         content = Content({}, {}, {})

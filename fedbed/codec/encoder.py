@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Dict, List, Mapping, MutableMapping, Optional, Tuple, Union
 
 import numpy as np
@@ -20,6 +21,9 @@ from fedbed.errors import UsageError
 
 # Below this the header's words about planes outweigh what they save.
 _SMALL_BYTES = 1024
+
+# Below this the thread costs more than it saves.
+_LARGE_BYTES = 1 << 22
 
 _Parts = List[Tuple[bool, memoryview]]
 
@@ -64,30 +68,63 @@ def encode(
     lost: Dict[str, npt.NDArray[np.float32]] = {}
     entries: List[Entry] = []
     body: List[memoryview] = []
-    for index, (name, array) in enumerate(arrays.items()):
-        spec = describe(name, array)
-        if loses(profile, spec):
-            stages, coded, left = coder.encode(spec, array, index, earlier)
-            sizes = [segment.size for segment in coded]
-            parts = [planes.pack(segment, squeeze) for segment in coded]
-            if left is not None:
-                lost[name] = left
-        else:
-            stages, sizes, parts = _exactly(to_items(array), profile, squeeze)
-        segments = [
-            Segment(name_of_compressor if packed else RAW, size, len(part))
-            for size, (packed, part) in zip(sizes, parts)
-        ]
-        entries.append(Entry(spec, stages, tuple(segments)))
-        body.extend(part for _, part in parts)
-    digest = hashlib.sha256()
-    for part in body:
-        digest.update(part)
+    with _Hash(sum(getattr(array, "nbytes", 0) for array in arrays.values())) as digest:
+        for index, (name, array) in enumerate(arrays.items()):
+            spec = describe(name, array)
+            if loses(profile, spec):
+                stages, coded, left = coder.encode(spec, array, index, earlier)
+                sizes = [segment.size for segment in coded]
+                parts = [planes.pack(segment, squeeze) for segment in coded]
+                if left is not None:
+                    lost[name] = left
+            else:
+                stages, sizes, parts = _exactly(to_items(array), profile, squeeze)
+            segments = [
+                Segment(name_of_compressor if packed else RAW, size, len(part))
+                for size, (packed, part) in zip(sizes, parts)
+            ]
+            entries.append(Entry(spec, stages, tuple(segments)))
+            stored = [part for _, part in parts]
+            digest.update(stored)
+            body.extend(stored)
     mark = None if base is None else base.fingerprint
     head = pack(Header(profile, tuple(entries), digest.hexdigest(), mark))
     if residual is not None:
         residual.update(lost)
     return b"".join([head, *body])
+
+
+class _Hash:
+    """SHA-256 of parts that come one by one, made beside the rest where they are large.
+
+    Compressing and hashing leave the interpreter to others, so a second core halves their time.
+    """
+
+    def __init__(self, nbytes: int) -> None:
+        self._digest = hashlib.sha256()
+        self._pool = ThreadPoolExecutor(1, "hash") if nbytes >= _LARGE_BYTES else None
+
+    def __enter__(self) -> _Hash:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._pool is not None:
+            self._pool.shutdown()
+
+    def update(self, parts: List[memoryview]) -> None:
+        """Take in parts, which must not change."""
+        if self._pool is None:
+            self._take(parts)
+        else:
+            self._pool.submit(self._take, parts)
+
+    def hexdigest(self) -> str:
+        """Return the hash, after the `with` statement."""
+        return self._digest.hexdigest()
+
+    def _take(self, parts: List[memoryview]) -> None:
+        for part in parts:
+            self._digest.update(part)
 
 
 def _exactly(

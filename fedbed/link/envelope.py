@@ -38,13 +38,17 @@ _Slots = Dict[str, Tuple[int, int]]
 
 
 def write(
-    path: Union[str, Path], meta: Dict[str, Any], payloads: Sequence[Tuple[str, bytes]]
+    path: Union[str, Path],
+    meta: Dict[str, Any],
+    payloads: Sequence[Tuple[str, bytes]],
+    synced: bool = True,
 ) -> Tuple[int, str]:
     """Write an envelope that is either whole or not there, even if the power fails.
 
-    `payloads` are (name, bytes); `meta["payloads"]` is written from them, whatever it was.
-    Returns the file's size in bytes and its sha256 in hexadecimal. Raises PayloadError for a meta
-    that JSON can't hold or that passes a limit, OSError if the file can't be written.
+    The latter holds once it is `synced`: here, or by `sync` later. `payloads` are (name, bytes);
+    `meta["payloads"]` is written from them, whatever it was. Returns the file's size in bytes and
+    its sha256 in hexadecimal. Raises PayloadError for a meta that JSON can't hold or that passes a
+    limit, OSError if the file can't be written.
     """
     path = Path(path)
     listed = [{"name": name, "bytes": len(data)} for name, data in payloads]
@@ -66,13 +70,29 @@ def write(
                 digest.update(part)
                 size += len(part)
             file.flush()
-            os.fsync(file.fileno())
+            if synced:
+                os.fsync(file.fileno())
         Path(temporary).replace(path)
     except BaseException:
         Path(temporary).unlink()
         raise
-    _sync_folder(path.parent)
+    if synced:
+        _sync_folder(path.parent)
     return size, digest.hexdigest()
+
+
+def sync(path: Union[str, Path]) -> None:
+    """Make an envelope outlive a power cut; nothing happens if it is gone by now.
+
+    Raises OSError if the disk fails.
+    """
+    path = Path(path)
+    try:
+        with path.open("rb") as file:
+            os.fsync(file.fileno())
+    except FileNotFoundError:
+        return
+    _sync_folder(path.parent)
 
 
 def read_meta(path: Union[str, Path]) -> Dict[str, Any]:

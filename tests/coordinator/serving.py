@@ -68,6 +68,7 @@ class Node:
         error: str | None = None,
         profile: str = "exact",
         reference: codec.Reference | None = None,
+        synced: bool = True,
         **meta: Any,
     ) -> bytes:
         """Return the bytes of a result, as a worker writes it."""
@@ -80,7 +81,7 @@ class Node:
         listed.append({"name": "metrics", "kind": "metrics", "values": {"num-examples": 3}})
         head = {"item": item, "records": listed, "error": error, "timeline": TIMELINE, **meta}
         path = self.folder / f"{item}.out"
-        envelope.write(path, head, payloads)
+        envelope.write(path, head, payloads, synced)
         return path.read_bytes()
 
 

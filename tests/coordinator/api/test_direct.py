@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from coordinator.api.blobs import SMALL_BYTES
 from coordinator.api.limits import MAX_JSON_BYTES
+from coordinator.store import latest
 from tests.coordinator.serving import Node, Served
 
 
@@ -63,10 +63,11 @@ async def test_pages_of_other_sites_are_refused(served: Served, node: Node) -> N
         assert answer.status_code == status
 
 
-@pytest.mark.parametrize("size", [10, SMALL_BYTES + 1])
+@pytest.mark.parametrize(("size", "kept"), [(10, 100), (3_000_000, 4_000_000), (101, 100)])
 async def test_a_blob_comes_whole_or_from_where_it_broke_off(
-    served: Served, node: Node, size: int
+    served: Served, node: Node, size: int, kept: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(latest, "KEPT_BYTES", kept)
     data = bytes(i % 251 for i in range(size))
     sha256 = served.centre.blobs.put(data).sha256
     for _ in range(2):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -101,8 +102,9 @@ class LocalGrid(Grid):
         number = int(str(sent[0].content["config"]["server-round"])) if sent else 0
         return [answer(message, number) for message in sent]
 
-    def forget_files(self) -> None:
+    def take_files(self) -> list[Path]:
         self.log.clear()
+        return []
 
 
 def bits(record: ArrayRecord) -> dict[str, bytes]:

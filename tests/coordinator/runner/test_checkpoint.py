@@ -4,13 +4,15 @@ import random
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from coordinator.runner.checkpoint import KEPT, Checkpoint, Checkpoints
 from tests.coordinator.runner.models import model
 
 
 def write(folder: Path, number: int) -> None:
-    Checkpoints(folder).write(
+    checkpoints = Checkpoints(folder)
+    checkpoints.begin(
         Checkpoint(
             round=number,
             exchanges=2 * number,
@@ -23,6 +25,7 @@ def write(folder: Path, number: int) -> None:
             elapsed_s=1.5,
         )
     )
+    checkpoints.settle()
 
 
 def test_the_newest_counts_and_few_are_kept(tmp_path: Path) -> None:
@@ -72,3 +75,9 @@ def test_a_damaged_file_gives_way_to_the_one_before(tmp_path: Path) -> None:
         held = Checkpoints(tmp_path).latest()
         assert held is not None
         assert held.round == 1
+
+
+def test_a_disk_that_refuses_is_heard_of(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(OSError, match="file"):
+        write(tmp_path / "file", 1)

@@ -15,6 +15,14 @@ from fedbed.errors import PayloadError
 SIZES = pytest.mark.parametrize("size", [0, 10, arrivals.SMALL_BYTES, arrivals.SMALL_BYTES + 1])
 
 
+NAMED: list[dict[str, Any]] = []
+
+
+@pytest.fixture(autouse=True)
+def nothing_named() -> None:
+    NAMED.clear()
+
+
 async def body(data: bytes) -> AsyncIterator[bytes]:
     for at in range(0, len(data), 60_000):
         yield data[at : at + 60_000]
@@ -25,7 +33,7 @@ def announced(folder: Path, data: bytes, wanted: bool = True, sha256: str = "") 
         return {"read": path.read_bytes()}
 
     digest = sha256 or hashlib.sha256(data).hexdigest()
-    return Announced("w.0", folder, len(data), digest, check, lambda: wanted)
+    return Announced("w.0", folder, len(data), digest, check, lambda: wanted, NAMED.append)
 
 
 def names(folder: Path) -> list[str]:
@@ -39,6 +47,7 @@ async def test_what_was_checked_lies_under_its_name(tmp_path: Path, size: int) -
     assert meta["read"] == data
     assert names(folder) == ["w.0.result"]
     assert (folder / "w.0.result").read_bytes() == data
+    assert [meta] == NAMED
 
 
 @SIZES
@@ -54,6 +63,7 @@ async def test_what_nobody_waits_for_any_more_is_not_kept(tmp_path: Path, size: 
     data = bytes(size)
     await Arrivals().take(announced(tmp_path, data, wanted=False), Upload(body(data)))
     assert names(tmp_path) == []
+    assert not NAMED
 
 
 async def test_what_memory_has_no_room_for_goes_by_way_of_a_file(

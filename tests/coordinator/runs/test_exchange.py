@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import os
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +49,35 @@ async def test_a_result_is_stored_once(served: Served) -> None:
     assert spooled(served) == [f"{item}.result"]
     other = await node.put(item, node.result(item, {"w": MODEL["w"] + 1}))
     assert other.status_code == 403
+
+
+async def test_the_run_hears_of_a_result_before_it_is_on_disk_and_the_node_after(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    node = await served.join("pi-1")
+    (item,) = await served.send([node], expect=EXPECT)
+    release, sync = threading.Event(), os.fsync
+
+    def slowly(descriptor: int) -> None:
+        release.wait(30)
+        sync(descriptor)
+
+    monkeypatch.setattr("os.fsync", slowly)
+    data = node.result(item, MODEL, synced=False)
+    first = asyncio.create_task(node.put(item, data))
+    await until(lambda: bool(served.replies), served.centre.live)
+    assert Path(served.replies[0]["file"]).read_bytes() == data
+    assert row(served, item).state == "open"
+    # The node's connection breaks, and it sends the result again.
+    again = asyncio.create_task(node.put(item, data))
+    await asyncio.sleep(0.1)
+    assert not first.done()
+    assert not again.done()
+    release.set()
+    assert (await first).json()["status"] == "stored"
+    assert (await again).json()["status"] == "repeated"
+    assert row(served, item).state == "done"
+    assert len(served.replies) == 1
 
 
 async def test_a_failure_is_tried_again_and_then_final(served: Served) -> None:

@@ -35,6 +35,23 @@ def raw(head: object, rest: bytes = b"") -> bytes:
     return b"FBR1" + struct.pack("<I", len(head)) + head + rest
 
 
+def test_an_envelope_may_be_synced_later(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "result"
+    synced: list[int] = []
+    monkeypatch.setattr("os.fsync", synced.append)
+    size, digest = envelope.write(path, META, [("update", codec.encode(UPDATE))], synced=False)
+    assert not synced
+    assert (size, digest) == (
+        path.stat().st_size,
+        hashlib.sha256(path.read_bytes()).hexdigest(),
+    )
+    envelope.sync(path)
+    assert len(synced) == 2  # the file and its name
+    path.unlink()
+    envelope.sync(path)
+    assert len(synced) == 2
+
+
 def test_round_trip(tmp_path: Path) -> None:
     path = tmp_path / "result"
     data = codec.encode(UPDATE)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from flwr.app import Array, ArrayRecord, Context, Message, MetricRecord, RecordDict
 from flwr.clientapp import ClientApp
@@ -28,7 +30,7 @@ def _by_numpy(arrays: ArrayRecord, seed: int) -> ArrayRecord:
     for name, array in arrays.items():
         values = array.numpy()
         if values.dtype == np.float32:
-            values = values + np.resize(noise, values.shape)
+            _add(values.reshape(-1), noise)
         moved[name] = Array(values)
     return ArrayRecord(moved)
 
@@ -40,9 +42,15 @@ def _by_torch(arrays: ArrayRecord, seed: int) -> ArrayRecord:
     state = arrays.to_torch_state_dict()
     for values in state.values():
         if values.dtype == torch.float32:
-            repeats = values.numel() // len(noise) + 1
-            values += noise.repeat(repeats)[: values.numel()].reshape(values.shape)
+            _add(values.view(-1), noise)
     return ArrayRecord(state)
+
+
+def _add(values: Any, noise: Any) -> None:
+    """Add the noise to flat values in place, over and over to their end."""
+    for start in range(0, len(values), len(noise)):
+        block = values[start : start + len(noise)]
+        block += noise[: len(block)]
 
 
 def _noise(seed: int) -> np.ndarray[tuple[int], np.dtype[np.float32]]:
