@@ -38,7 +38,6 @@ from fedbed import codec
 from fedbed.link import envelope
 from fedbed.link.messages import JoinRequest, NodeProfile, PollRequest, Timeline, unparse
 
-BUSY_POLL_S = 1.0
 """As an agent's: while it holds work its polls are short."""
 PAUSE_S = 0.5
 BLOBS_KEPT = 3
@@ -98,7 +97,7 @@ class Stub:
         self._bulk_free = asyncio.Lock()
         self._headers = ""
         self._node_id = ""
-        self._poll_s = 1.0
+        self._poll_s = self._busy_poll_s = 1.0
         self._blobs: set[str] = set()
         self._work: dict[str, asyncio.Task[None]] = {}
         self._started = time.monotonic()
@@ -139,7 +138,8 @@ class Stub:
     async def _poll(self) -> None:
         holding = list(self._work)
         request = PollRequest(
-            wait_s=min(self._poll_s, BUSY_POLL_S) if holding else self._poll_s, holding=holding
+            wait_s=min(self._poll_s, self._busy_poll_s) if holding else self._poll_s,
+            holding=holding,
         )
         request.cost.uptime_s = round(time.monotonic() - self._started, 1)
         path = f"/api/v1/nodes/{self._node_id}/work"
@@ -148,7 +148,7 @@ class Stub:
             self._node_id = ""
             return
         reply = answer.json()
-        self._poll_s = float(reply["poll_s"])
+        self._poll_s, self._busy_poll_s = float(reply["poll_s"]), float(reply["busy_poll_s"])
         for item in reply["drop"]:
             if item in self._work:
                 self._work[item].cancel()

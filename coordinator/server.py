@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import fcntl
+import gc
 import logging
 import math
 import os
@@ -25,12 +26,13 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from coordinator.api.app import make_app
 from coordinator.centre import Centre
 from coordinator.settings import Settings
-from fedbed.errors import FedbedError, PortInUse, UsageError
+from fedbed.errors import FedbedError, NameTaken, PortInUse, UsageError
 
 log = logging.getLogger("fedbed")
 BACKLOG = 4096
 KEEP_ALIVE_S = 75
 SWITCH_S = 0.001
+GC_THRESHOLDS = (20_000, 20, 100)
 CONNECTIONS_PER_NODE = 2
 """One for the poll, one for bulk data."""
 OWN_FILES = 64
@@ -76,6 +78,10 @@ def serve(settings: Settings) -> int:
         )
         # An event loop that waits 5 ms for each thread which holds the interpreter stands still.
         sys.setswitchinterval(SWITCH_S)
+        # What the imports have left stays; looking it through time and again costs more than
+        # little garbage.
+        gc.freeze()
+        gc.set_threshold(*GC_THRESHOLDS)
         if settings.stop_with_parent:
             threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
         server.run(sockets=[listener])
@@ -198,7 +204,7 @@ def _only_one(state_dir: Path) -> Iterator[None]:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            raise FedbedError(
+            raise NameTaken(
                 f"another coordinator already uses the state folder '{state_dir}': "
                 "stop it, or give this one its own --state-dir"
             ) from error

@@ -32,9 +32,6 @@ from fedbed.link.messages import (
 log = logging.getLogger("fedbed.agent")
 Reply = TypeVar("Reply")
 
-BUSY_POLL_S = 1.0
-"""While training the poll is short, because it carries the progress."""
-
 
 class _Stop(BaseException):
     """A signal asks the daemon to stop; raised wherever the main thread waits."""
@@ -51,7 +48,7 @@ class Daemon:
         self._blobs = BlobCache(config.state_dir / "blobs", config.blob_cache_bytes)
         self._executor = Executor(config, self._spool, self._blobs)
         self._node_id = ""
-        self._poll_s = 1.0
+        self._poll_s = self._busy_poll_s = 1.0
         self._profile = NodeProfile()
         self._stopping = False
 
@@ -113,7 +110,7 @@ class Daemon:
                 log.info("the coordinator is back")
             away = False
             backoff.reset()
-            self._poll_s = reply.poll_s
+            self._poll_s, self._busy_poll_s = reply.poll_s, reply.busy_poll_s
             try:
                 self._executor.drop(reply.drop)
                 self._executor.serve_run(reply.run)
@@ -143,7 +140,8 @@ class Daemon:
 
     def _poll(self) -> PollReply:
         holding = self._executor.holding()
-        wait_s = min(self._poll_s, BUSY_POLL_S) if holding else self._poll_s
+        # While training the poll is short, because it carries the progress.
+        wait_s = min(self._poll_s, self._busy_poll_s) if holding else self._poll_s
         request = PollRequest(
             wait_s=wait_s,
             holding=holding,

@@ -72,7 +72,7 @@ class PortInUse(FedbedError):
 
 
 class NameTaken(FedbedError):
-    """Another node holds this name, or another agent this state folder."""
+    """Another node holds this name, or another process this state folder."""
 
     exit_code = 7
     http_status = 409

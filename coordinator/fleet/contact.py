@@ -15,6 +15,15 @@ SILENCE_S = 5.0
 """Longest pause between two polls of a healthy node. POLL_S + SILENCE_S stays below 15 s."""
 CUT_GRACE_S = 1.0
 """Time to come back after a cut connection, before the node counts as lost."""
+BUSY_POLL_S = 1.0
+"""As short as a poll gets, of a node that works: it carries the progress."""
+BUSY_POLLS_PER_S = 200
+"""More of them than this, from all nodes together, would slow down what they report on."""
+
+
+def busy_poll_s(nodes: int) -> float:
+    """How long a working node's poll stays open in a fleet of so many."""
+    return min(POLL_S, max(BUSY_POLL_S, nodes / BUSY_POLLS_PER_S))
 
 
 @dataclass

@@ -10,7 +10,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
-from coordinator.fleet.contact import POLL_S
+from coordinator.fleet.contact import POLL_S, busy_poll_s
 from coordinator.fleet.fleet import Fleet, Member
 from coordinator.fleet.state import NodeFacts, NodeState, state_of
 from coordinator.live import Live
@@ -140,10 +140,10 @@ class FleetService:
                 reply = self._reply(member, request)
                 left = until - loop.time()
                 if reply is not None or left <= 0 or self._stopping:
-                    return reply or PollReply(POLL_S, run=self.run_of(member.id))
+                    return reply or self._nothing_new(member)
                 await asyncio.wait({poll, gone}, timeout=left, return_when="FIRST_COMPLETED")
                 if gone.done() or self._polls.get(member.id) is not poll:
-                    return PollReply(POLL_S, run=self.run_of(member.id))
+                    return self._nothing_new(member)
                 if not self.fleet.is_current(member):
                     raise Refused("this node was removed, or has joined again since")
         finally:
@@ -196,7 +196,11 @@ class FleetService:
         if item is not None:
             member.progress = 0.0
             self._live.changed()
-        return PollReply(POLL_S, item, drop, run)
+        return PollReply(POLL_S, item, drop, run, busy_poll_s(len(self.fleet)))
+
+    def _nothing_new(self, member: Member) -> PollReply:
+        run = self.run_of(member.id)
+        return PollReply(POLL_S, run=run, busy_poll_s=busy_poll_s(len(self.fleet)))
 
     def _watch(self, member: Member) -> None:
         """Look again when the node would count as lost."""

@@ -48,6 +48,8 @@ class Exchanged:
     asked: int
     reason: str
     missing: dict[int, str]
+    retried: list[tuple[int, str]]
+    """Partitions whose node tried again, with the reason; a node may come several times."""
     wall_s: float
     encode_s: float
     critical_work_s: float
@@ -76,6 +78,9 @@ class Outgoing:
     replies: dict[int, Reply] = field(default_factory=dict)
     missing: dict[int, str] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
+    retried: list[tuple[int, str]] = field(default_factory=list)
+    bytes_lost: int = 0
+    """What nodes fetched for tries that failed."""
     closed: bool = False
     quorum_met: bool = False
     reason: str = ""
@@ -118,13 +123,15 @@ class Outgoing:
             asked=len(self.messages),
             reason=self.reason,
             missing=dict(self.missing),
+            retried=list(self.retried),
             wall_s=round(wall_s, 4),
             encode_s=round(self.encode_s, 4),
             critical_work_s=float(self.last.meta["timeline"]["work_s"]) if self.last else 0.0,
             nodes=[_described(reply, participants, wall_s) for reply in replies],
             files=[reply.file for reply in replies],
             bytes_up=sum(reply.size for reply in replies),
-            bytes_down=sum(int(reply.meta["timeline"]["bytes_down"]) for reply in replies),
+            bytes_down=self.bytes_lost
+            + sum(int(reply.meta["timeline"]["bytes_down"]) for reply in replies),
         )
 
 

@@ -250,6 +250,8 @@ class EdgeGrid(Grid):
             if event["event"] == "reply":
                 self._take_reply(outgoing, event)
                 came += 1
+            elif event["event"] == "again":
+                self._note_retry(outgoing, event)
             elif event["event"] == "closed":
                 outgoing.close(event)
                 self._channel.close_window(outgoing.window)
@@ -264,6 +266,16 @@ class EdgeGrid(Grid):
         outgoing.arrived(reply)
         self.bytes_up += reply.size
         self.bytes_down += int(reply.meta["timeline"]["bytes_down"])
+
+    def _note_retry(self, outgoing: Outgoing, event: dict[str, Any]) -> None:
+        """A node could not do its part, and tries again."""
+        partition = int(event["item"].rsplit(".", 1)[1])
+        outgoing.retried.append((partition, str(event["reason"])))
+        outgoing.bytes_lost += int(event["bytes_down"])
+        self.bytes_down += int(event["bytes_down"])
+        name = self.participants[partition].name
+        text = f"{outgoing.label}: {name} tries again: {event['reason']}"
+        self._channel.publish("event", text)
 
     def _tell_traffic(self) -> None:
         self._channel.publish("traffic", {"up": self.bytes_up, "down": self.bytes_down})

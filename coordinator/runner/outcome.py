@@ -136,6 +136,9 @@ class Outcome:
             for partition, why in entry["missing"].items():
                 name = names.get(int(partition), f"partition {partition}")
                 reasons.append(f"round {entry['round']} went without {name}: {why}")
+            for partition, why in entry.get("retried", []):
+                name = names.get(int(partition), f"partition {partition}")
+                reasons.append(f"round {entry['round']}: {name} had to try again: {why}")
             if entry.get("model_kept"):
                 came = f"{entry['participants']} updates"
                 reasons.append(f"round {entry['round']} kept its model: no new one came of {came}")

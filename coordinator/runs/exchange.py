@@ -235,11 +235,18 @@ class Exchange:
         if not self._board.is_open(entry.id, entry.node):
             raise Refused(f"{entry.id}: its round closed while it was being sent")
         arrived.path.unlink(missing_ok=True)
-        return await self._settle_failure(entry, str(arrived.meta.get("error"))[:500])
+        bytes_down = (arrived.meta.get("timeline") or {}).get("bytes_down", 0)
+        reason = str(arrived.meta.get("error"))[:500]
+        return await self._settle_failure(entry, reason, bytes_down)
 
-    async def _settle_failure(self, entry: Open, reason: str) -> str:
+    async def _settle_failure(self, entry: Open, reason: str, bytes_down: object = 0) -> str:
         log.warning("%s failed: %s", entry.id, reason)
+        window = self._board.get(entry.id).window
         if self._board.failed(entry.id, reason):
+            told = {"event": "again", "window": window, "item": entry.id, "reason": reason}
+            # A failed node's own figure, which nobody has checked.
+            fetched = bytes_down if type(bytes_down) is int and bytes_down > 0 else 0
+            self.on_reply(entry.run, dict(told, bytes_down=fetched))
             return "again"
 
         def store(session: Session) -> None:

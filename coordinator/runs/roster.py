@@ -54,7 +54,8 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 
 def choose(need: Need, candidates: Iterable[Candidate]) -> Choice:
     """Choose up to `need.nodes` nodes by name, or explain what is missing."""
-    fitting = [c for c in candidates if _fits(need, c)]
+    known = list(candidates)
+    fitting = [c for c in known if _fits(need, c)]
     fitting.sort(key=lambda c: natural(c.name))
     free = [c for c in fitting if not _obstacle(c)]
     if len(free) >= need.min_nodes:
@@ -67,6 +68,9 @@ def choose(need: Need, candidates: Iterable[Candidate]) -> Choice:
     text = f"needs {need.min_nodes} nodes{wanted}; ready: {ready}"
     if obstacles:
         text += "; " + "; ".join(obstacles[:8])
+    strangers = sorted(set(need.names) - {c.name for c in known}, key=natural)
+    if strangers:
+        text += f"; never seen: {', '.join(strangers[:8])}"
     return Choice((), text, len(free) + len(busy) >= need.min_nodes)
 
 

@@ -38,6 +38,7 @@ class RunView:
             "name": spec.name,
             "kind": row.kind,
             "seed": spec.seed,
+            "twin_wanted": spec.twin,
             "state": row.state if active is None else "running",
             "wait": wait,
             "nodes": spec.need().nodes,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from coordinator.runs.roster import Candidate, choose
 from coordinator.runs.spec import RunSpec
+from fedbed.units import format_duration
 
 
 @dataclass
@@ -71,7 +72,7 @@ class WaitingRuns:
                 waiting.lacking_since = now
             if self._left(waiting, now) <= 0:
                 self.remove(run_id)
-                waited = f"waited {waiting.spec.start_timeout_s():.0f} s"
+                waited = f"waited {format_duration(waiting.spec.start_timeout_s())}"
                 return Turn(run_id, waiting.spec, (), f"{choice.explanation} ({waited})")
         return None
 
@@ -85,7 +86,8 @@ class WaitingRuns:
         waiting = self._runs[run_id]
         if waiting.lacking_since is None:
             return waiting.explanation
-        return f"{waiting.explanation}; gives up in {max(0.0, self._left(waiting, now)):.0f} s"
+        left = format_duration(max(0.0, self._left(waiting, now)))
+        return f"{waiting.explanation}; gives up in {left}"
 
     @staticmethod
     def _left(waiting: Waiting, now: float) -> float:

@@ -24,11 +24,9 @@ def follow(
     display: Display,
     alive: Callable[[], None] = lambda: None,
     patience_s: float = PATIENCE_S,
-    known: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Show a run until it has ended; returns it as the API describes it.
 
-    known: what is known of the run besides, for the display.
     alive: called when the coordinator doesn't answer; raises if it is no use to wait for it.
     Raises CoordinatorAway if it doesn't answer for `patience_s`.
     """
@@ -51,7 +49,7 @@ def follow(
             text = f"{error}; asking again for {format_duration(float(round(left)))}"
             picture = {**picture, "version": 0, "away": text}
             time.sleep(LONGEST_POLL_S)
-        display.show({**(known or {}), **run}, {**picture, "url": client.url})
+        display.show(run, {**picture, "url": client.url})
         if run.get("state") in ENDED:
             return run
         time.sleep(max(0.0, LEAST_FRAME_S - (time.monotonic() - began)))

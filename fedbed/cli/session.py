@@ -60,10 +60,9 @@ class Session:
         Raises the run's own error if it failed, and Interrupted after Ctrl-C, which stops the run.
         """
         run_id = target.submit(self.client)
-        known = {"twin_wanted": bool(target.spec.get("twin"))}
         try:
             with display(self._plain, self._stream) as shown:
-                run = follow(self.client, run_id, shown, self._alive, known=known)
+                run = follow(self.client, run_id, shown, self._alive)
         except KeyboardInterrupt:
             self._interrupted(run_id)
         error = error_of(run)

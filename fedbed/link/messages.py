@@ -158,6 +158,8 @@ class PollReply:
     """Items whose round has closed: stop training on them, unspool them."""
     run: Optional[str] = None
     """The run that this node takes part in; a worker of another run may stop."""
+    busy_poll_s: float = 1.0
+    """How long a poll stays open that carries the progress of work: longer in a large fleet."""
 
 
 @dataclass

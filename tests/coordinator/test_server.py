@@ -18,7 +18,7 @@ import pytest
 
 from coordinator.server import OWN_FILES, most_connections
 from coordinator.settings import parse
-from fedbed.errors import UsageError
+from fedbed.errors import NameTaken, UsageError
 
 LIMIT_S = 60.0
 Start = Callable[..., "subprocess.Popen[str]"]
@@ -69,7 +69,7 @@ def test_serves_until_sigterm_and_answers_open_polls(start: Start, tmp_path: Pat
     assert httpx.get(f"{url}/api/v1/health").json()["product"] == "fedbed"
     second = start("--port", "0")
     _, words = second.communicate(timeout=LIMIT_S)
-    assert second.returncode == 1
+    assert second.returncode == NameTaken.exit_code == 7
     assert "another coordinator already uses the state folder" in words
     port = url.rsplit(":", 1)[1]
     third = start("--port", port, state="other")

@@ -118,6 +118,10 @@ def test_whatever_is_killed_the_model_is_the_same(
     assert result["rounds"] == 5
     assert [r["participants"] for r in result["history"]] == [2] * 5
     assert result["model_sha256"] == undisturbed
+    if victim == "worker":
+        assert any("node-2 had to try again" in why for why in result["verdict"]["reasons"])
+        (retried,) = [r["retried"] for r in result["history"] if r["retried"]]
+        assert retried[0][0] == 1
 
 
 def test_nodes_come_and_go_while_a_run_is_on(tmp_path: Path) -> None:

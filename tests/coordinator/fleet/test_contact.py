@@ -1,6 +1,8 @@
 from __future__ import annotations
 
-from coordinator.fleet.contact import CUT_GRACE_S, POLL_S, SILENCE_S, Contact
+import pytest
+
+from coordinator.fleet.contact import CUT_GRACE_S, POLL_S, SILENCE_S, Contact, busy_poll_s
 
 
 def test_silence_is_noticed_within_the_promised_15_s() -> None:
@@ -68,3 +70,8 @@ def test_a_sign_of_life_does_not_put_a_limit_on_an_open_poll() -> None:
     contact.poll_opened(0.0)
     contact.heard(1.0)
     assert contact.is_live(1.0 + 2 * SILENCE_S)
+
+
+@pytest.mark.parametrize(("nodes", "seconds"), [(1, 1.0), (200, 1.0), (1000, 5.0), (10_000, 8.0)])
+def test_a_large_fleet_reports_progress_less_often(nodes: int, seconds: float) -> None:
+    assert busy_poll_s(nodes) == seconds

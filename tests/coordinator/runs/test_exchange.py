@@ -85,11 +85,14 @@ async def test_a_failure_is_tried_again_and_then_final(served: Served) -> None:
     (item,) = await served.send([node], retries=1)
     data = node.result(item, error="out of memory")
     assert (await node.put(item, data)).json()["status"] == "again"
+    (told,) = served.replies
+    assert (told["event"], told["item"], told["reason"]) == ("again", item, "out of memory")
+    assert told["bytes_down"] == TIMELINE["bytes_down"]
     assert (await node.poll(0.0)).json()["work"]["id"] == item
     assert (await node.put(item, data)).json()["status"] == "failed"
     assert (row(served, item).state, row(served, item).reason) == ("failed", "out of memory")
     assert (await node.poll(0.0)).json()["work"] is None
-    assert not served.replies
+    assert len(served.replies) == 1
 
 
 NAN: Arrays = {"w": np.full((2, 3), np.nan, np.float32)}

@@ -43,6 +43,11 @@ def test_labels_and_names_select() -> None:
     assert "kind=nano" in choose(Need(2, 2, {"kind": "nano"}), nodes).explanation
 
 
+def test_names_that_nobody_has_are_named() -> None:
+    text = choose(Need(2, 2, {}, ("a", "nope-2", "nope-10")), [node("a"), node("b")]).explanation
+    assert text == "needs 2 nodes; ready: a; never seen: nope-2, nope-10"
+
+
 def test_obstacles_are_named() -> None:
     nodes = [
         node("a", live=False),

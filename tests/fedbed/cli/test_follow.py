@@ -56,20 +56,6 @@ def test_it_ends_with_the_run() -> None:
     assert len(seen.pictures) == 2
 
 
-def test_what_is_known_besides_is_shown_but_not_returned() -> None:
-    ended = pictures.picture(runs=[pictures.run(state="finished")])
-    shown: list[Any] = []
-
-    class Runs(Seen):
-        def show(self, run: Any, picture: Any) -> None:
-            shown.append(run)
-
-    known = {"twin_wanted": True, "state": "nonsense"}
-    run = follow(Script(ended), "r1", Runs(), known=known)  # type: ignore[arg-type]
-    assert shown == [{**run, "twin_wanted": True}]
-    assert "twin_wanted" not in run
-
-
 def test_a_run_that_left_the_picture_is_asked_for() -> None:
     client = Script(pictures.picture(runs=[]))
     assert follow(client, "r1", Seen())["state"] == "finished"  # type: ignore[arg-type]
