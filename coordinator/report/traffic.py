@@ -68,12 +68,7 @@ def build(result: Row) -> Rounds:
         ],
         time_facts=_time_facts(result),
         bytes=round_plots.traffic(result),
-        byte_facts=_present(
-            [
-                ("down to the nodes", wording.size(result.get("bytes_down"))),
-                ("up from the nodes", wording.size(result.get("bytes_up"))),
-            ]
-        ),
+        byte_facts=_byte_facts(result),
     )
 
 
@@ -143,6 +138,16 @@ def _time_facts(result: Row) -> list[Fact]:
             ("overhead per round, most", wording.seconds(overhead.get("max"))),
         ]
     )
+
+
+def _byte_facts(result: Row) -> list[Fact]:
+    codec = mapping(result.get("codec"))
+    found = []
+    for way, label in (("down", "down to the nodes"), ("up", "up from the nodes")):
+        profile = text(codec.get(way))
+        named = f"{label}, by profile {profile}" if profile else label
+        found.append((named, wording.size(result.get(f"bytes_{way}"))))
+    return _present(found)
 
 
 def _present(facts: list[tuple[str, Shown | None]]) -> list[Fact]:

@@ -80,6 +80,7 @@ class Outcome:
                 "centralised": max(central, default=None),
             },
             "gap": gap,
+            "codec": self._codec(),
             "bytes_up": grid.bytes_up if grid else 0,
             "bytes_down": grid.bytes_down if grid else 0,
             "wall_s": round(before_s + time.monotonic() - self._began, 3),
@@ -125,6 +126,12 @@ class Outcome:
             arrays = flower.ndarrays_of(self.driver.model)
             np.savez(folder / "model.npz", **arrays)  # type: ignore[arg-type]
         return result
+
+    def _codec(self) -> dict[str, str]:
+        """Return the codec profiles that were asked for, both ways."""
+        if self._experiment is not None:
+            return {"up": self._experiment.codec.up, "down": self._experiment.codec.down}
+        return {"up": self._order.spec.codec_up, "down": self._order.spec.codec_down}
 
     def _verdict(self, state: str, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Say whether the figures stand for an undisturbed run, and if not, why."""

@@ -65,6 +65,7 @@ def test_lossy_profiles_save_bytes_and_learn_as_well(client: Client, tmp_path: P
         settings = (f"codec.up={up}", f"codec.down={down}")
         lossy = result_of(client, submit(client, *settings), tmp_path)
         assert lossy["model_sha256"] != exact["model_sha256"]
+        assert lossy["codec"] == {"up": up, "down": down}
         # In three rounds `small` has sent the largest parts only: the rest comes later.
         within = 0.12 if up == "small" else 0.03
         assert lossy["final"]["federated"] == pytest.approx(exact["final"]["federated"], abs=within)

@@ -179,6 +179,13 @@ def test_an_app_has_neither_our_seed_nor_a_twin() -> None:
     assert "centralised twin" in ours
 
 
+def test_traffic_names_the_profiles_that_models_took() -> None:
+    result = {**samples.experiment(), "codec": {"up": "small", "down": "bf16"}}
+    page = render(result)
+    assert "up from the nodes, by profile small" in page
+    assert "down to the nodes, by profile bf16" in page
+
+
 def test_wide_tables_say_that_they_go_on(pages: dict[str, str]) -> None:
     assert pages["experiment"].count("The table scrolls sideways.") == 2
     assert "animation-timeline: scroll(self inline)" in pages["experiment"]
