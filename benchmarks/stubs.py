@@ -38,7 +38,6 @@ from fedbed import codec
 from fedbed.link import envelope
 from fedbed.link.messages import JoinRequest, NodeProfile, PollRequest, Timeline, unparse
 
-"""As an agent's: while it holds work its polls are short."""
 PAUSE_S = 0.5
 BLOBS_KEPT = 3
 CONNECTIONS = 2

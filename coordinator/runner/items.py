@@ -15,9 +15,6 @@ from fedbed import codec, flower
 from fedbed.link import records
 from fedbed.link.messages import AppRef, DataRef, Record, WorkItem
 
-LOSSLESS = "exact"
-"""What every agent can read and write."""
-
 
 class ItemMaker:
     """Makes one run's work items. Each distinct content is encoded once per exchange.
@@ -41,7 +38,7 @@ class ItemMaker:
         self._blobs = blobs
         self._seed = seed
         self._compressor = "zlib"
-        self._down = LOSSLESS
+        self._down = codec.LOSSLESS
         self._exchange = 0
         self._encoded: dict[int, Sent] = {}
         self._models: list[str] = []
@@ -64,12 +61,12 @@ class ItemMaker:
         up, down = self._policy.up, self._policy.down
         unread = sorted(p.name for p in everybody if down not in p.codecs)
         unwritten = sorted(p.name for p in everybody if up not in p.codecs)
-        self._down = LOSSLESS if unread else down
+        self._down = codec.LOSSLESS if unread else down
         said = []
         if unread:
-            said.append(f"models go down as '{LOSSLESS}': {_knows_no(unread, down)}")
+            said.append(f"models go down as '{codec.LOSSLESS}': {_knows_no(unread, down)}")
         if unwritten:
-            said.append(f"{_knows_no(unwritten, up)}: updates of theirs come as '{LOSSLESS}'")
+            said.append(f"{_knows_no(unwritten, up)}: updates of theirs come as '{codec.LOSSLESS}'")
         return said
 
     def begin(self, exchange: int) -> None:

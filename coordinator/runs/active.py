@@ -16,6 +16,7 @@ from coordinator.runs.process import RunProcess
 from coordinator.runs.progress import Progress
 from coordinator.runs.spec import RunSpec
 from coordinator.runs.window import SlotState, Verdict, Window
+from fedbed import codec
 from fedbed.errors import FedbedError
 from fedbed.units import format_duration
 
@@ -146,7 +147,7 @@ class ActiveRun:
                 member = members[int(item["partition"])]
                 item["compressor"] = member.compressors[0]
                 if item["codec"] not in member.profile.codecs:
-                    item["codec"] = "exact"
+                    item["codec"] = codec.LOSSLESS
             await self._exchange.send(self.id, message, members)
         except FedbedError as error:
             refusal = {"event": "refused", "code": error.code, "detail": str(error)}

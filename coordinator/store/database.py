@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
-import os
 import queue
 import threading
 from collections.abc import Callable
@@ -22,6 +21,7 @@ from sqlalchemy import Executable, create_engine, event
 from sqlalchemy.orm import Session
 
 from coordinator.store.tables import Base
+from fedbed.disk import sync_folder
 from fedbed.errors import FedbedError
 
 Result = TypeVar("Result")
@@ -134,15 +134,6 @@ class Database:
             return
         for (_, future), result in zip(group, results, strict=True):
             future.set_result(result)
-
-
-def sync_folder(folder: Path) -> None:
-    """Make the names in a folder outlive a power cut; a file's own fsync doesn't."""
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def _run(session: Session, changes: list[_Change]) -> list[Any]:

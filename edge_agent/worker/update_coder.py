@@ -16,7 +16,6 @@ log = logging.getLogger("fedbed.worker")
 Arrays = Mapping[str, "np.ndarray[Any, Any]"]
 Residual = MutableMapping[str, "np.ndarray[Any, np.dtype[np.float32]]"]
 
-LOSSLESS = "exact"
 RESIDUAL_PROFILE = "bf16"
 """A residual is kept to 2**-9 of its value, which saves the node's flash half of the writing."""
 
@@ -52,7 +51,7 @@ class UpdateCoder:
         if not self._profile.lossy:
             return codec.encode(arrays, item.codec, item.compressor)
         if reference is None or not reference.fits(arrays):
-            return codec.encode(arrays, LOSSLESS, item.compressor)
+            return codec.encode(arrays, codec.LOSSLESS, item.compressor)
         residual = self._residual(record, arrays)
         data = codec.encode(
             arrays, item.codec, item.compressor, reference, residual, item.codec_seed

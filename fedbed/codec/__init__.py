@@ -9,11 +9,12 @@ from fedbed.codec.encoder import encode
 from fedbed.codec.format import DEFAULT_MAX_BYTES
 from fedbed.codec.items import fingerprint
 from fedbed.codec.payload import Payload, decode
-from fedbed.codec.profiles import PROFILES, Profile
+from fedbed.codec.profiles import LOSSLESS, PROFILES, Profile
 from fedbed.codec.spec import ArraySpec
 
 __all__ = [
     "DEFAULT_MAX_BYTES",
+    "LOSSLESS",
     "PROFILES",
     "ArraySpec",
     "Payload",

@@ -7,6 +7,8 @@ from typing import Dict, NamedTuple
 from fedbed.codec.spec import ArraySpec
 
 LOSSY_ITEMS = 4096
+LOSSLESS = "exact"
+"""What every agent can read and write, and what stands in for a profile that doesn't fit."""
 
 
 class Profile(NamedTuple):

@@ -21,6 +21,7 @@ import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Dict, List, NoReturn, Optional, Sequence, Tuple, Union
 
+from fedbed.disk import sync_folder
 from fedbed.errors import PayloadError
 
 if TYPE_CHECKING:
@@ -77,7 +78,7 @@ def write(
         Path(temporary).unlink()
         raise
     if synced:
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
     return size, digest.hexdigest()
 
 
@@ -92,7 +93,7 @@ def sync(path: Union[str, Path]) -> None:
             os.fsync(file.fileno())
     except FileNotFoundError:
         return
-    _sync_folder(path.parent)
+    sync_folder(path.parent)
 
 
 def read_meta(path: Union[str, Path]) -> Dict[str, Any]:
@@ -250,12 +251,3 @@ def _slots(meta: Dict[str, Any], start: int) -> _Slots:
         slots[name] = (start, count)
         start += count
     return slots
-
-
-def _sync_folder(folder: Path) -> None:
-    """Make the new name itself durable; a file's own fsync doesn't."""
-    handle = os.open(str(folder), os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
