@@ -12,7 +12,12 @@
     ├── RequirementMissing     10   501   Python too old, or a package that isn't installed
     ├── PayloadError           11   422   bytes that are no valid model payload
     ├── Refused                12   403   the coordinator knows the request and says no
-    └── NotFound               13   404   no such run, node or blob
+    ├── NotFound               13   404   no such run, node or blob
+    ├── NotAdmitted            14   401   a token or key that is missing, wrong, expired or revoked
+    ├── Untrusted              17   526   a TLS certificate that can't be trusted
+    └── CoordinatorAway's own kinds, which pass by themselves, so that nodes try again:
+        ├── StorageFull        15   507   a disk is full
+        └── TooBusy            16   429   more at a time, or a slower pace, than is allowed
     Interrupted               130         Ctrl-C
 
 A message is one line: what is wrong, where, and what to do about it. Exit codes are stable.
@@ -117,6 +122,34 @@ class NotFound(FedbedError):
 
     exit_code = 13
     http_status = 404
+
+
+class NotAdmitted(FedbedError):
+    """Nobody is known by this token or key: it is missing, wrong, expired, used up or revoked."""
+
+    exit_code = 14
+    http_status = 401
+
+
+class StorageFull(CoordinatorAway):
+    """A disk is full; what was to be written is tried again when there is room."""
+
+    exit_code = 15
+    http_status = 507
+
+
+class TooBusy(CoordinatorAway):
+    """More at a time, or a slower pace, than is allowed; later it may be."""
+
+    exit_code = 16
+    http_status = 429
+
+
+class Untrusted(FedbedError):
+    """The other side's TLS certificate can't be trusted."""
+
+    exit_code = 17
+    http_status = 526
 
 
 class Interrupted(FedbedError):

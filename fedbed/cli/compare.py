@@ -17,6 +17,7 @@ from rich.console import Console
 from rich.table import Table
 
 from fedbed.cli import readings, results, targets
+from fedbed.cli.connection import connect_if_named
 from fedbed.cli.session import Outcome, session
 from fedbed.errors import ExperimentError
 from fedbed.experiment import Experiment
@@ -57,7 +58,7 @@ def compare(args: argparse.Namespace) -> int:
     folder = args.output / f"{time.strftime('%Y%m%d-%H%M%S')}-compare-{wanted[0].name}"
     lines: list[Line] = []
     try:
-        with session(args.coordinator, nodes, args.output, args.plain, stream) as here:
+        with session(connect_if_named(args), nodes, args.output, args.plain, stream) as here:
             for one in wanted:
                 for seed in one.seeds:
                     say(f"{one.name}, seed {seed}")

@@ -8,6 +8,7 @@ import json
 from rich.text import Text
 
 from fedbed.cli import listing, readings
+from fedbed.cli.connection import connect
 from fedbed.cli.readings import Row
 from fedbed.cli.screen import STATES
 from fedbed.client import Client
@@ -21,7 +22,7 @@ def nodes(args: argparse.Namespace) -> int:
         raise UsageError(f"nodes {args.action}: which node? fedbed nodes {args.action} NAME")
     if args.action == "list" and args.name:
         raise UsageError(f"nodes list: '{args.name}' is one argument too many")
-    with Client(args.coordinator) as client:
+    with connect(args) as client:
         if args.action == "list":
             _list(client, args.json)
             return 0

@@ -9,6 +9,7 @@ import sys
 from rich.console import Console
 
 from fedbed.cli import results, targets
+from fedbed.cli.connection import connect_if_named
 from fedbed.cli.session import session
 from fedbed.cli.targets import Target
 from fedbed.errors import UsageError
@@ -23,7 +24,7 @@ def run(args: argparse.Namespace) -> int:
         stream.flush()
 
     target = _target(args, say)
-    with session(args.coordinator, target.nodes, args.output, args.plain, stream) as here:
+    with session(connect_if_named(args), target.nodes, args.output, args.plain, stream) as here:
         outcome = here.run(target)
     if args.json:
         found = {"run": outcome.run["id"], "folder": str(outcome.folder), "result": outcome.result}

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.text import Text
 
 from fedbed.cli import listing, readings, results
+from fedbed.cli.connection import connect
 from fedbed.cli.follow import error_of, follow
 from fedbed.cli.progress import display
 from fedbed.cli.readings import Row
@@ -35,7 +36,7 @@ def runs(args: argparse.Namespace) -> int:
         "stop": _stop,
         "fetch": _fetch,
     }
-    with Client(args.coordinator) as client:
+    with connect(args) as client:
         if args.action == "list":
             _list(client, args.json)
         else:

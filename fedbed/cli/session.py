@@ -112,19 +112,23 @@ class Session:
 
 @contextmanager
 def session(
-    url: str | None, nodes: int, output: Path, plain: bool = False, stream: TextIO | None = None
+    there: Client | None,
+    nodes: int,
+    output: Path,
+    plain: bool = False,
+    stream: TextIO | None = None,
 ) -> Iterator[Session]:
-    """Use the coordinator at `url`, or start one here with `nodes` nodes and stop it at the end.
+    """Use the coordinator `there`, or start one here with `nodes` nodes and stop it at the end.
 
     UsageError before anything starts if no results can be written to `output`.
     """
     stream = stream or sys.stdout
     results.prepare(output)
     with _signals_as_interrupt():
-        if url is not None:
-            with Client(url) as client:
-                client.health()
-                yield Session(client, None, output, plain, stream)
+        if there is not None:
+            with there:
+                there.health()
+                yield Session(there, None, output, plain, stream)
             return
         stream.write(f"starting a coordinator and {count(nodes, 'node')} on this machine\n")
         stream.flush()

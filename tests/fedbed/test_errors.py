@@ -19,6 +19,10 @@ EXIT_CODES = {
     "PayloadError": 11,
     "Refused": 12,
     "NotFound": 13,
+    "NotAdmitted": 14,
+    "StorageFull": 15,
+    "TooBusy": 16,
+    "Untrusted": 17,
     "Interrupted": 130,
 }
 

@@ -43,11 +43,10 @@ def test_where_results_cannot_go_is_said_before_anything_starts(
         raise AssertionError("started")
 
     monkeypatch.setattr(module, "LocalTestbed", start)
-    monkeypatch.setattr(module, "Client", start)
     (tmp_path / "file").touch()
-    for url in (None, "http://127.0.0.1:1"):
+    for there in (None, Client("http://127.0.0.1:1")):
         with pytest.raises(UsageError, match=r"can't write results to '.*file/x'.* --output"):
-            session(url, 1, tmp_path / "file" / "x").__enter__()
+            session(there, 1, tmp_path / "file" / "x").__enter__()
 
 
 def test_a_folder_that_takes_no_file_is_found_out_too(
@@ -58,7 +57,7 @@ def test_a_folder_that_takes_no_file_is_found_out_too(
 
     monkeypatch.setattr("tempfile.TemporaryFile", read_only)
     with pytest.raises(UsageError, match="Read-only file system"):
-        session("http://127.0.0.1:1", 1, tmp_path).__enter__()
+        session(Client("http://127.0.0.1:1"), 1, tmp_path).__enter__()
 
 
 def test_an_empty_folder_for_results_is_all_that_the_probe_leaves(tmp_path: Path) -> None:
