@@ -10,12 +10,13 @@ from typing import Any
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
 
+from coordinator.access.service import AccessService
 from coordinator.fleet.service import FleetService
 from coordinator.live import EVENTS_KEPT, Live, Picture
 from coordinator.runs.board import Board
 from coordinator.runs.exchange import Exchange
 from coordinator.runs.service import RunService
-from coordinator.settings import Settings
+from coordinator.settings import ENROLLED, Settings
 from coordinator.store import tables
 from coordinator.store.blobs import BlobStore
 from coordinator.store.database import Database, Row
@@ -46,7 +47,8 @@ class Centre:
             on_wake=lambda node: self.fleet.wake(node),
         )
         self.exchange = Exchange(self.database, self.board, folder / "runs")
-        self.fleet = FleetService(self.database, self.board, self.live)
+        self.access = AccessService(self.database, folder, settings.access == ENROLLED)
+        self.fleet = FleetService(self.database, self.board, self.live, self.access)
         self.runs = RunService(
             self.database,
             self.fleet.fleet,
@@ -71,6 +73,7 @@ class Centre:
         self.database.start()
         self.live.remember(self.database.read(_latest_events))
         self.live.on_event = lambda event: self.database.note(Row(_INSERT_EVENT, event))
+        self.access.start()
         self.fleet.run_of = self.runs.run_of
         self.fleet.on_change = self.runs.fleet_changed
         self.fleet.start()

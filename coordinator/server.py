@@ -26,6 +26,7 @@ from uvicorn.protocols.http.auto import AutoHTTPProtocol
 from coordinator.api.app import make_app
 from coordinator.centre import Centre
 from coordinator.settings import Settings
+from fedbed import logs
 from fedbed.errors import FedbedError, NameTaken, PortInUse, UsageError
 
 log = logging.getLogger("fedbed")
@@ -46,9 +47,7 @@ def serve(settings: Settings) -> int:
     Raises PortInUse, UsageError for an address that isn't this machine's, FedbedError for a state
     folder that can't be used or that another coordinator uses.
     """
-    logging.basicConfig(
-        level=logging.INFO, format="%(levelname).1s %(name)s: %(message)s", stream=sys.stderr
-    )
+    logs.configure()
     most = most_connections(_allow_many_files())
     if most < FEW_CONNECTIONS:
         log.warning(

@@ -13,6 +13,8 @@ from fedbed.cli.parser import Parser
 from fedbed.errors import UsageError
 
 DEFAULT_PORT = 8470
+OPEN = "open"
+ENROLLED = "enrolled"
 
 
 @dataclass(frozen=True)
@@ -22,6 +24,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     state_dir: Path = Path("coordinator-state")
+    access: str = OPEN
+    """open: whoever reaches the coordinator may do everything; enrolled: only who has a token."""
     ready_file: Path | None = None
     stop_with_parent: bool = False
 
@@ -50,9 +54,15 @@ def parser() -> argparse.ArgumentParser:
         help="database, blobs and results (default: $FEDBED_STATE or %(default)s)",
     )
     add(
+        "--access",
+        choices=(OPEN, ENROLLED),
+        help="enrolled: nodes need an enrolment token, people an access token; open: nobody does "
+        "(default: open on this machine's own addresses, enrolled on others)",
+    )
+    add(
         "--insecure",
         action="store_true",
-        help="listen on an address that others can reach, though nobody is asked for a password",
+        help="listen on an address that others can reach without tokens or encryption",
     )
     add("--ready-file", type=Path, metavar="FILE", help="write the address here once it listens")
     add("--stop-with-parent", action="store_true", help="stop when standard input is closed")
@@ -63,16 +73,19 @@ def parser() -> argparse.ArgumentParser:
 def parse(argv: list[str]) -> Settings:
     """Return the settings; UsageError for a port or an address that won't do."""
     args = parser().parse_args(argv)
-    if not _is_loopback(args.host) and not args.insecure:
+    public = not _is_loopback(args.host)
+    access = args.access or (ENROLLED if public and not args.insecure else OPEN)
+    if public and access == OPEN and not args.insecure:
         raise UsageError(
-            f"--host: {args.host} can be reached by others, and this coordinator asks nobody for a "
-            "password: keep to 127.0.0.1, or say --insecure if the network is yours alone"
+            f"--access: {args.host} can be reached by others, and nobody would be asked for a "
+            "token: leave --access away, or say --insecure if the network is yours alone"
         )
     return Settings(
         host=args.host,
         port=args.port,
         # A run's process works in its own folder, where a relative path leads elsewhere.
         state_dir=args.state_dir.resolve(),
+        access=access,
         ready_file=args.ready_file,
         stop_with_parent=args.stop_with_parent,
     )

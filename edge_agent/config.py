@@ -35,6 +35,8 @@ class AgentConfig:
     threads: int = 1
     blob_cache_bytes: int = 1024 * 1024 * 1024
     stop_with_parent: bool = False
+    enrol_file: Optional[Path] = None
+    """Holds the token that a new node trades for a credential of its own."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -58,6 +60,14 @@ def parser() -> argparse.ArgumentParser:
         type=Path,
         metavar="DIR",
         help="identity, spool and caches (default: ~/.local/state/fedbed/<name>)",
+    )
+    add(
+        "--enrol-file",
+        type=Path,
+        metavar="FILE",
+        default=os.environ.get("FEDBED_ENROL_FILE") or None,
+        help="holds the enrolment token that a new node needs where `fedbed enrol` makes them "
+        "(default: $FEDBED_ENROL_FILE; or the token itself in $FEDBED_ENROL_TOKEN)",
     )
     add(
         "--worker-python",
@@ -116,6 +126,7 @@ def parse(argv: List[str]) -> AgentConfig:
         apps_allowed=local if args.allow_apps == "auto" else args.allow_apps == "yes",
         threads=args.threads,
         stop_with_parent=args.stop_with_parent,
+        enrol_file=args.enrol_file,
     )
 
 

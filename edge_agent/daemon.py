@@ -10,7 +10,7 @@ import threading
 from types import FrameType
 from typing import Any, Dict, Optional, Type, TypeVar
 
-from edge_agent import profile
+from edge_agent import enrolment, profile
 from edge_agent.backoff import Backoff
 from edge_agent.blobs import BlobCache
 from edge_agent.config import AgentConfig
@@ -18,7 +18,8 @@ from edge_agent.executor import Executor
 from edge_agent.identity import Identity
 from edge_agent.link import Link
 from edge_agent.spool import Spool
-from fedbed.errors import CoordinatorAway, FedbedError, NotFound, PayloadError, Refused
+from fedbed import logs
+from fedbed.errors import CoordinatorAway, FedbedError, NotAdmitted, NotFound, PayloadError, Refused
 from fedbed.link.messages import (
     JoinReply,
     JoinRequest,
@@ -98,7 +99,7 @@ class Daemon:
                 away = True
                 threading.Event().wait(backoff.next_s())
                 continue
-            except (NotFound, Refused) as error:
+            except (NotAdmitted, NotFound, Refused) as error:
                 if not self._node_id:
                     raise
                 log.warning("%s: joining again", error)
@@ -130,6 +131,8 @@ class Daemon:
             compressors=profile.compressors(self._profile.packages),
             apps_allowed=config.apps_allowed and "flwr" in self._profile.packages,
         )
+        # A node that is known by its key needs none; its file may be gone by then.
+        self._link.token = enrolment.token(config.enrol_file)
         answer = self._link.call("POST", "/api/v1/nodes", unparse(request))
         reply = self._understood(JoinReply, answer)
         self._node_id = reply.node_id
@@ -193,9 +196,7 @@ def _stop_at_end_of_input() -> None:
 
 def run(config: AgentConfig) -> int:
     """Run an agent; returns the exit code, with one line on standard error where it isn't 0."""
-    logging.basicConfig(
-        level=logging.INFO, format="%(levelname).1s %(name)s: %(message)s", stream=sys.stderr
-    )
+    logs.configure()
     try:
         Daemon(config).run()
     except FedbedError as error:

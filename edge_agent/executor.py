@@ -17,7 +17,7 @@ from edge_agent.residuals import FOLDER as RESIDUALS
 from edge_agent.residuals import Residuals
 from edge_agent.spool import Spool
 from edge_agent.worker_process import WorkerDied, WorkerProcess
-from fedbed.errors import CoordinatorAway, FedbedError
+from fedbed.errors import CoordinatorAway, FedbedError, NotAdmitted
 from fedbed.link.messages import BlobRef, Timeline, WorkItem, unparse
 
 log = logging.getLogger("fedbed.agent")
@@ -148,7 +148,7 @@ class Executor:
             self._residuals.forget(item.id)
             if self._stopping.is_set() or aborted.is_set():
                 return
-            if isinstance(error, CoordinatorAway):
+            if isinstance(error, (CoordinatorAway, NotAdmitted)):
                 # Nothing is lost: the item is offered again by the next poll.
                 log.info("%s: %s", item.id, error)
                 aborted.wait(self._away.next_s())
@@ -227,7 +227,8 @@ class Executor:
                     UPLOAD_TIMEOUT_S,
                 )
                 perhaps_taken = True
-            except CoordinatorAway:
+            except (CoordinatorAway, NotAdmitted):
+                # The latter until the poll, which is told the same, has joined anew.
                 perhaps_taken = True
                 self._stopping.wait(backoff.next_s())
                 continue

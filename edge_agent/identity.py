@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import fcntl
-import os
 import re
 import secrets
 from pathlib import Path
 from typing import IO, Optional
 
+from fedbed.disk import write_secret
 from fedbed.errors import FedbedError, NameTaken
 
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -67,11 +67,5 @@ class Identity:
             if _KEY.fullmatch(key):
                 return key
         key = secrets.token_hex(32)
-        temporary = path.with_suffix(".new")
-        descriptor = os.open(str(temporary), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w") as f:
-            f.write(key)
-            f.flush()
-            os.fsync(f.fileno())
-        temporary.replace(path)
+        write_secret(path, key)
         return key

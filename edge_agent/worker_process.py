@@ -18,6 +18,7 @@ from typing import Any, Callable, Dict, Optional
 
 import edge_agent
 import fedbed
+from edge_agent import enrolment
 from edge_agent.config import AgentConfig
 from fedbed import memory
 
@@ -54,6 +55,8 @@ class WorkerProcess:
         """Start the interpreter; imports go on in the child while the model is fetched."""
         config = self._config
         environment = dict(os.environ)
+        # What a worker runs may come from others.
+        environment.pop(enrolment.VARIABLE, None)
         # The worker's interpreter need not have fedbed installed: it finds ours.
         source = str(_source(config.state_dir))
         inherited = environment.get("PYTHONPATH")

@@ -26,9 +26,14 @@ ANSWER_S = 30.0
 
 
 class Client:
-    """One coordinator. The constructor connects to nothing; UsageError for a malformed address."""
+    """One coordinator. The constructor connects to nothing; UsageError for a malformed address.
 
-    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+    token: an access token, for a coordinator that asks for one.
+    """
+
+    def __init__(
+        self, url: str, transport: httpx.BaseTransport | None = None, token: str = ""
+    ) -> None:
         self.url = _checked(url)
         # Without trust_env: a proxy that the environment names would be asked for 127.0.0.1.
         self._http = httpx.Client(
@@ -36,6 +41,7 @@ class Client:
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
             transport=transport,
             trust_env=False,
+            headers={"Authorization": f"Bearer {token}"} if token else None,
         )
 
     def __enter__(self) -> Client:
@@ -99,6 +105,30 @@ class Client:
     def remove(self, name: str) -> None:
         """Strike a node off the books."""
         self._object("POST", f"nodes/{_part(name, 'node')}/remove")
+
+    def enrol(self, **wanted: Any) -> dict[str, Any]:
+        """Make an enrolment token (see `EnrolmentRequest`); only this answer holds it."""
+        return self._object("POST", "enrolments", json=wanted)
+
+    def enrolments(self) -> list[dict[str, Any]]:
+        """Return all enrolment tokens with their state."""
+        return self._list("GET", "enrolments")
+
+    def revoke(self, enrolment_id: str) -> None:
+        """Let nobody else in with an enrolment token."""
+        self._object("DELETE", f"enrolments/{_part(enrolment_id, 'enrolment token')}")
+
+    def give_access(self, **wanted: Any) -> dict[str, Any]:
+        """Give access (see `AccessRequest`); only this answer holds the token."""
+        return self._object("POST", "access", json=wanted)
+
+    def people(self) -> list[dict[str, Any]]:
+        """Return all who have access."""
+        return self._list("GET", "access")
+
+    def take_access(self, name: str) -> None:
+        """Take access away, at once."""
+        self._object("DELETE", f"access/{_part(name, 'name')}")
 
     def files(self, run_id: str) -> list[dict[str, Any]]:
         """Return names and sizes of a run's result files."""

@@ -26,6 +26,7 @@ from urllib.parse import urlsplit
 import psutil
 
 from fedbed.client import Client
+from fedbed.disk import write_secret
 from fedbed.errors import CoordinatorAway, FedbedError, NodesMissing, RequirementMissing, by_code
 
 START_LIMIT_S = 60.0
@@ -59,8 +60,9 @@ class LocalTestbed:
     """A coordinator with `nodes` agents named node-1, node-2, ...; use it in a `with` statement.
 
     state_dir: where databases, identities and logs lie; a temporary folder unless given. threads:
-    CPU threads of each worker. env: variables on top of this process's own. Entering raises
-    FedbedError with the last line of the log if a process doesn't come up.
+    CPU threads of each worker. env: variables on top of this process's own. enrolled: whether nodes
+    and people need tokens; see `client`. Entering raises FedbedError with the last line of the log
+    if a process doesn't come up.
     """
 
     def __init__(
@@ -69,6 +71,7 @@ class LocalTestbed:
         state_dir: Path | None = None,
         threads: int = 1,
         env: Mapping[str, str] | None = None,
+        enrolled: bool = False,
     ) -> None:
         self.url = ""
         self.processes: list[Process] = []
@@ -79,6 +82,7 @@ class LocalTestbed:
         self._kept = False
         self._threads = threads
         self._env = dict(env or {})
+        self._enrolled = enrolled
 
     def __enter__(self) -> LocalTestbed:
         self.start()
@@ -99,6 +103,12 @@ class LocalTestbed:
             raise RuntimeError("the testbed hasn't been started")
         return self._state
 
+    def client(self) -> Client:
+        """Return a client that may do everything here; use it in a `with` statement."""
+        if not self._enrolled:
+            return Client(self.url)
+        return Client(self.url, token=(self._coordinator_state / "admin.token").read_text().strip())
+
     def start(self) -> None:
         """Start everything and wait until all nodes are ready; on failure nothing stays."""
         if self._state is not None:
@@ -107,6 +117,8 @@ class LocalTestbed:
             self._prepare()
             limit = time.monotonic() + START_LIMIT_S
             self.url = self._start_coordinator(limit)
+            if self._enrolled and self._nodes:
+                self._enrol_nodes()
             for number in range(1, self._nodes + 1):
                 self.start_node(f"node-{number}")
             self._await_nodes(limit)
@@ -157,8 +169,10 @@ class LocalTestbed:
     def _start_coordinator(self, limit: float, port: int = 0) -> str:
         ready = self.state_dir / "coordinator.url"
         ready.unlink(missing_ok=True)
-        state = self.state_dir / "coordinator"
-        arguments = ["--port", str(port), "--ready-file", str(ready), "--state-dir", str(state)]
+        arguments = ["--port", str(port), "--ready-file", str(ready)]
+        arguments += ["--state-dir", str(self._coordinator_state)]
+        if self._enrolled:
+            arguments += ["--access", "enrolled"]
         process = self._spawn("coordinator", "coordinator", arguments)
         while not ready.is_file():
             self.check()
@@ -169,10 +183,24 @@ class LocalTestbed:
             time.sleep(0.02)
         return ready.read_text()
 
+    @property
+    def _coordinator_state(self) -> Path:
+        return self.state_dir / "coordinator"
+
+    @property
+    def _enrol_file(self) -> Path:
+        return self.state_dir / "enrol.token"
+
+    def _enrol_nodes(self) -> None:
+        with self.client() as client:
+            write_secret(self._enrol_file, str(client.enrol(uses=self._nodes)["token"]))
+
     def start_node(self, name: str, *flags: str) -> Process:
         """Start another agent, or one that has ended again: same name, same identity."""
         arguments = ["--name", name, "--coordinator", self.url]
         arguments += ["--state-dir", str(self.state_dir / name), "--threads", str(self._threads)]
+        if self._enrolled:
+            arguments += ["--enrol-file", str(self._enrol_file)]
         return self._spawn(name, "edge_agent", [*arguments, *flags])
 
     def restart_coordinator(self) -> Process:
@@ -194,7 +222,7 @@ class LocalTestbed:
     def _await_nodes(self, limit: float) -> None:
         names = {process.name for process in self.processes[1:]}
         version = 0
-        with Client(self.url) as client:
+        with self.client() as client:
             while True:
                 self.check()
                 picture = client.live(version, 0.5)

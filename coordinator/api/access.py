@@ -1,4 +1,4 @@
-"""Who asks: the services behind a request, and the node that its credential names.
+"""Who asks: the services behind a request, and the node or person that its credential names.
 
 Coroutines though they await nothing: FastAPI sends plain functions to a thread, for each request.
 """
@@ -8,10 +8,16 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import Depends, Header, Request
+from starlette.requests import HTTPConnection
 
+from coordinator.access.roles import Caller, Role
 from coordinator.centre import Centre
 from coordinator.fleet.fleet import Member
-from fedbed.errors import Refused
+from fedbed.errors import NotAdmitted
+
+COOKIE = "fedbed_access"
+"""A browser's access token: pages and links can't send a header."""
+_READING = ("GET", "HEAD")
 
 
 async def centre_of(request: Request) -> Centre:
@@ -23,12 +29,52 @@ async def centre_of(request: Request) -> Centre:
 CentreDep = Annotated[Centre, Depends(centre_of)]
 
 
-async def node_of(centre: CentreDep, authorization: Annotated[str, Header()] = "") -> Member:
-    """Return the node whose token the request carries; Refused without a valid one."""
+def bearer(authorization: str) -> str:
+    """Return the token of an Authorization header; empty if there is none."""
     scheme, _, token = authorization.partition(" ")
-    if scheme.lower() != "bearer" or not token:
-        raise Refused("this request needs a node's credential: `Authorization: Bearer TOKEN`")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+async def node_of(centre: CentreDep, authorization: Annotated[str, Header()] = "") -> Member:
+    """Return the node whose token the request carries; NotAdmitted without a valid one."""
+    token = bearer(authorization)
+    if not token:
+        raise NotAdmitted("this request needs a node's credential: `Authorization: Bearer TOKEN`")
     return centre.fleet.fleet.by_token(token)
 
 
 NodeDep = Annotated[Member, Depends(node_of)]
+
+
+class Needs:
+    """A dependency: the caller, who must have a role. NotAdmitted or Refused otherwise."""
+
+    def __init__(self, role: Role) -> None:
+        self._role = role
+
+    async def __call__(
+        self, request: Request, centre: CentreDep, authorization: Annotated[str, Header()] = ""
+    ) -> Caller:
+        """Return who asks; who changes something is noted in the log."""
+        caller = centre.access.caller(bearer(authorization) or request.cookies.get(COOKIE, ""))
+        request.state.caller = caller
+        caller.require(self._role)
+        if centre.access.enrolled and request.method not in _READING:
+            centre.access.note(caller, peer_of(request), f"{request.method} {request.url.path}")
+        return caller
+
+
+def peer_of(request: HTTPConnection) -> str:
+    """Return the address that a request comes from."""
+    return request.client.host if request.client else "an unknown address"
+
+
+def caller_of(request: Request) -> str:
+    """Return who asks, as far as that was found out: for the log."""
+    caller = getattr(request.state, "caller", None)
+    return str(caller) if caller is not None else "somebody unknown"
+
+
+ViewerDep = Annotated[Caller, Depends(Needs(Role.VIEWER))]
+OperatorDep = Annotated[Caller, Depends(Needs(Role.OPERATOR))]
+AdminDep = Annotated[Caller, Depends(Needs(Role.ADMIN))]

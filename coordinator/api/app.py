@@ -9,7 +9,7 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse
 
-from coordinator.api import blobs, errors, live, nodes, reference, runs, work
+from coordinator.api import blobs, enrolments, errors, live, nodes, reference, runs, work
 from coordinator.api.direct import Direct
 from coordinator.api.limits import SameSite, SmallBodies
 from coordinator.centre import Centre
@@ -39,7 +39,7 @@ def make_app(centre: Centre) -> FastAPI:
         redoc_url=None,
     )
     app.state.centre = centre
-    for module in (nodes, work, blobs, runs, live):
+    for module in (nodes, work, blobs, runs, live, enrolments):
         app.include_router(module.router, prefix="/api/v1")
     lanes = [nodes.POLL, work.RESULT, blobs.BLOB]
     app.add_middleware(Direct, centre=centre, lanes=lanes)

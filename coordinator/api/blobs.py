@@ -7,7 +7,7 @@ import hashlib
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
-from coordinator.api.access import CentreDep, NodeDep
+from coordinator.api.access import CentreDep, NodeDep, OperatorDep
 from coordinator.api.direct import Lane
 from fedbed import bundle
 from fedbed.errors import NotFound, PayloadError
@@ -39,7 +39,9 @@ async def get_blob(sha256: str, request: Request, node: NodeDep, centre: CentreD
 
 
 @router.put("/blobs/{sha256}")
-async def put_blob(sha256: str, request: Request, centre: CentreDep) -> dict[str, int | str]:
+async def put_blob(
+    sha256: str, request: Request, _caller: OperatorDep, centre: CentreDep
+) -> dict[str, int | str]:
     """Hand in the bundle of a Flower app, before it is submitted as a run."""
     data = bytearray()
     async for chunk in request.stream():

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coordinator.api.access import node_of
-from coordinator.api.errors import form_refusal, refusal
+from coordinator.api.errors import form_refusal, note_denial, refusal
 from coordinator.centre import Centre
 from coordinator.fleet.fleet import Member
 from fedbed.errors import FedbedError, UsageError
@@ -73,6 +73,7 @@ class Direct:
             node = await node_of(self._centre, request.headers.get("authorization", ""))
             response = await handler(segment, request, node, self._centre)
         except FedbedError as error:
+            note_denial(request, error)
             response = refusal(error)
         except ValidationError as error:
             response = form_refusal(("body", *error.errors()[0]["loc"]), error.errors()[0]["msg"])

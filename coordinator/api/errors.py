@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -10,7 +11,10 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
-from fedbed.errors import FedbedError, NotFound, UsageError
+from coordinator.api.access import caller_of, peer_of
+from fedbed.errors import FedbedError, NotAdmitted, NotFound, Refused, UsageError
+
+log = logging.getLogger("fedbed.access")
 
 
 def register(app: FastAPI) -> None:
@@ -32,8 +36,22 @@ def form_refusal(where: Sequence[Any], why: str) -> JSONResponse:
     return refusal(UsageError(f"{place}: {why}"), 422)
 
 
-async def _known(_request: Request, error: Exception) -> JSONResponse:
+def note_denial(request: Request, error: FedbedError) -> None:
+    """Leave a trace of who was turned away, and from where."""
+    if isinstance(error, (NotAdmitted, Refused)):
+        log.warning(
+            "%s at %s was turned away from %s %s: %s",
+            caller_of(request),
+            peer_of(request),
+            request.method,
+            request.url.path,
+            error,
+        )
+
+
+async def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, FedbedError)
+    note_denial(request, error)
     return refusal(error)
 
 

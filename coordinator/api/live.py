@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Response
 
-from coordinator.api.access import CentreDep
+from coordinator.api.access import CentreDep, ViewerDep
 from fedbed import __version__
 
 router = APIRouter(tags=["live"])
@@ -14,7 +14,9 @@ MAX_WAIT_S = 25.0
 
 
 @router.get("/live", response_model=dict[str, Any])
-async def live(centre: CentreDep, after: int = 0, wait: float = 20.0) -> Response:
+async def live(
+    _caller: ViewerDep, centre: CentreDep, after: int = 0, wait: float = 20.0
+) -> Response:
     """Wait until the picture is newer than version `after` (`wait` seconds at most), return it."""
     await centre.live.wait(after, max(0.0, min(wait, MAX_WAIT_S)))
     return Response(centre.picture.body(), media_type="application/json")

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Header, Request, Response
 
-from coordinator.api.access import CentreDep, NodeDep
+from coordinator.api.access import (
+    AdminDep,
+    CentreDep,
+    NodeDep,
+    OperatorDep,
+    ViewerDep,
+    bearer,
+)
 from coordinator.api.direct import Codec, Lane
 from fedbed.errors import Refused
 from fedbed.link.messages import JoinReply, JoinRequest, PollReply, PollRequest
@@ -18,13 +25,19 @@ _POLL_REPLY = Codec(PollReply)
 
 
 @router.post("/nodes")
-async def join(request: JoinRequest, centre: CentreDep) -> JoinReply:
-    """Join. The same key is the same node; the answer holds its credential."""
-    return await centre.fleet.join(request)
+async def join(
+    request: JoinRequest, centre: CentreDep, authorization: Annotated[str, Header()] = ""
+) -> JoinReply:
+    """Join. The same key is the same node; the answer holds its credential.
+
+    Where nodes have to be enrolled, a new one sends its enrolment token as `Authorization: Bearer
+    TOKEN`.
+    """
+    return await centre.fleet.join(request, bearer(authorization))
 
 
 @router.get("/nodes")
-async def list_nodes(centre: CentreDep) -> list[dict[str, Any]]:
+async def list_nodes(_caller: ViewerDep, centre: CentreDep) -> list[dict[str, Any]]:
     """All nodes with their state."""
     return centre.fleet.snapshot()
 
@@ -57,7 +70,9 @@ async def leave(node_id: str, node: NodeDep, centre: CentreDep) -> dict[str, str
 
 
 @router.post("/nodes/{name}/drain")
-async def drain(name: str, centre: CentreDep, drained: bool = True) -> dict[str, Any]:
+async def drain(
+    name: str, _caller: OperatorDep, centre: CentreDep, drained: bool = True
+) -> dict[str, Any]:
     """Give a node no new work, or with `drained=false` work again."""
     member = centre.fleet.fleet.find(name)
     centre.fleet.drain(member, drained)
@@ -65,7 +80,7 @@ async def drain(name: str, centre: CentreDep, drained: bool = True) -> dict[str,
 
 
 @router.post("/nodes/{name}/remove")
-async def remove(name: str, centre: CentreDep) -> dict[str, str]:
+async def remove(name: str, _caller: AdminDep, centre: CentreDep) -> dict[str, str]:
     """Strike a node off the books: its credential is void at once, its name is free."""
     member = centre.fleet.fleet.find(name)
     await centre.fleet.forget(member)

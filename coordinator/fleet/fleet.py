@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 import secrets
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 
+from coordinator.access import tokens
 from coordinator.fleet.contact import Contact
-from fedbed.errors import NameTaken, NotFound, Refused
+from fedbed.errors import NameTaken, NotAdmitted, NotFound, Refused
 from fedbed.link.messages import JoinRequest, NodeCost, NodeProfile
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -57,6 +57,11 @@ class Fleet:
         for member in members:
             self._enter(member)
 
+    def knows(self, key: str) -> bool:
+        """Whether the node with this key is on the books."""
+        known = self._members.get(_id(key))
+        return known is not None and self._is(known, key)
+
     def join(self, request: JoinRequest, now: float) -> tuple[Member, str]:
         """Admit a node; returns it with a fresh token.
 
@@ -69,10 +74,9 @@ class Fleet:
             raise Refused("a node's key is 64 hex digits")
         if not request.compressors:
             raise Refused("a node names at least one compressor (zlib is always there)")
-        key_sha256 = sha256(request.key)
-        node_id = "n-" + key_sha256[:12]
+        node_id = _id(request.key)
         holder = self.by_name(request.name)
-        if holder is not None and holder.id != node_id:
+        if holder is not None and not self._is(holder, request.key):
             raise NameTaken(
                 f"another node is called '{request.name}': choose another --name, or remove the "
                 f"old one with `fedbed nodes remove {request.name}`"
@@ -80,12 +84,14 @@ class Fleet:
         token = secrets.token_urlsafe(32)
         known = self._members.get(node_id)
         if known is not None:
+            if not self._is(known, request.key):
+                raise Refused("another key has this node's id: remove node.key, for a new one")
             self._strike(known)
         member = Member(
             id=node_id,
             name=request.name,
-            key_sha256=key_sha256,
-            token_sha256=sha256(token),
+            key_sha256=tokens.digest(request.key),
+            token_sha256=tokens.digest(token),
             profile=request.profile,
             labels=request.labels,
             compressors=request.compressors,
@@ -133,11 +139,16 @@ class Fleet:
         return self._members.get(self._by_name.get(name, ""))
 
     def by_token(self, token: str) -> Member:
-        """Return the node that holds a token; Refused if it is nobody's."""
-        node_id = self._by_token.get(sha256(token))
+        """Return the node that holds a token; NotAdmitted if it is nobody's."""
+        node_id = self._by_token.get(tokens.digest(token))
         if node_id is None:
-            raise Refused("this node's credential is not valid here: it has to join again")
+            raise NotAdmitted("this node's credential is not valid here: it has to join again")
         return self._members[node_id]
+
+    @staticmethod
+    def _is(member: Member, key: str) -> bool:
+        # By the whole hash: ids are seen by everybody, and short enough to search for.
+        return member.key_sha256 == tokens.digest(key)
 
     def _enter(self, member: Member) -> None:
         self._members[member.id] = member
@@ -150,6 +161,5 @@ class Fleet:
         self._by_name.pop(member.name, None)
 
 
-def sha256(text: str) -> str:
-    """Hash a secret for keeping; keys and tokens are random, so no salt is needed."""
-    return hashlib.sha256(text.encode()).hexdigest()
+def _id(key: str) -> str:
+    return "n-" + tokens.digest(key)[:12]

@@ -10,6 +10,9 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from coordinator.access import service as access_service
+from coordinator.access.enrolments import Enrolment
+from coordinator.access.service import AccessService
 from coordinator.fleet.contact import POLL_S, busy_poll_s
 from coordinator.fleet.fleet import Fleet, Member
 from coordinator.fleet.state import NodeFacts, NodeState, state_of
@@ -17,7 +20,7 @@ from coordinator.live import Live
 from coordinator.runs.board import Board
 from coordinator.store import tables
 from coordinator.store.database import Database
-from fedbed.errors import Refused
+from fedbed.errors import FedbedError, NotAdmitted
 from fedbed.link.messages import (
     JoinReply,
     JoinRequest,
@@ -35,9 +38,10 @@ Peer = tuple[str, int]
 class FleetService:
     """Joins, polls and losses. `on_change` is told of every node that comes or goes."""
 
-    def __init__(self, database: Database, board: Board, live: Live) -> None:
+    def __init__(self, database: Database, board: Board, live: Live, access: AccessService) -> None:
         self.fleet = Fleet()
         self._database = database
+        self._access = access
         self._board = board
         self._live = live
         self._polls: dict[str, asyncio.Future[None]] = {}
@@ -60,12 +64,27 @@ class FleetService:
             if not poll.done():
                 poll.set_result(None)
 
-    async def join(self, request: JoinRequest) -> JoinReply:
-        """Admit a node and remember it."""
-        member, token = self.fleet.join(request, self._now())
+    async def join(self, request: JoinRequest, enrolment_token: str = "") -> JoinReply:
+        """Admit a node and remember it. NotAdmitted for a new one without a token that admits it.
+
+        A token that was used is used only if the node is on the books after it.
+        """
+        known = self.fleet.knows(request.key)
+        enrolment = None if known else self._access.admit_node(enrolment_token, request.name)
+        try:
+            member, token = self.fleet.join(request, self._now())
+        except FedbedError:
+            self._access.turn_away(enrolment, request.name)
+            raise
         self.wake(member.id)
         self._told_run.pop(member.id, None)
-        await self._database.write(lambda s: _save(s, member))
+        try:
+            await self._database.write(lambda s: _save(s, member, enrolment))
+        except Exception:
+            if not known and self.fleet.is_current(member):
+                self._access.turn_away(enrolment, request.name)
+                self.fleet.forget(member.id)
+            raise
         self._announce(member)
         self._watch(member)
         return JoinReply(member.id, member.name, token, POLL_S)
@@ -117,7 +136,7 @@ class FleetService:
     ) -> PollReply:
         """Hold a poll until there is something to say; `gone` ends it when the peer hangs up.
 
-        Refused when the node was removed, or joined again, in the meantime.
+        NotAdmitted when the node was removed, or joined again, in the meantime.
         """
         loop = asyncio.get_running_loop()
         # In this order NaN comes out as 0.
@@ -145,7 +164,7 @@ class FleetService:
                 if gone.done() or self._polls.get(member.id) is not poll:
                     return self._nothing_new(member)
                 if not self.fleet.is_current(member):
-                    raise Refused("this node was removed, or has joined again since")
+                    raise NotAdmitted("this node was removed, or has joined again since")
         finally:
             member.contact.poll_closed(self._now(), cut=gone.done())
             self._watch(member)
@@ -235,7 +254,9 @@ class FleetService:
         return time.monotonic()
 
 
-def _save(session: Session, member: Member) -> None:
+def _save(session: Session, member: Member, enrolment: Enrolment | None) -> None:
+    if enrolment is not None:
+        access_service.save(session, enrolment)
     session.merge(
         tables.Node(
             id=member.id,

@@ -28,6 +28,36 @@ class Node(Base):
     joined_at: Mapped[float] = mapped_column(Float)
 
 
+class Enrolment(Base):
+    """An enrolment token, kept as SHA-256 only."""
+
+    __tablename__ = "enrolments"
+
+    id: Mapped[str] = mapped_column(String(16), primary_key=True)
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    label: Mapped[str] = mapped_column(String(200))
+    made_by: Mapped[str] = mapped_column(String(64))
+    made_at: Mapped[float] = mapped_column(Float)
+    expires_at: Mapped[float] = mapped_column(Float)
+    uses: Mapped[int] = mapped_column(Integer)
+    names: Mapped[list[str]] = mapped_column(JSON)
+    used_by: Mapped[list[str]] = mapped_column(JSON)
+    revoked: Mapped[bool]
+
+
+class Person(Base):
+    """A person or script with access; the token is kept as SHA-256 only."""
+
+    __tablename__ = "people"
+
+    name: Mapped[str] = mapped_column(String(64), primary_key=True)
+    role: Mapped[str] = mapped_column(String(16))
+    token_sha256: Mapped[str] = mapped_column(String(64), unique=True)
+    made_by: Mapped[str] = mapped_column(String(64))
+    made_at: Mapped[float] = mapped_column(Float)
+    expires_at: Mapped[float | None] = mapped_column(Float)
+
+
 class Run(Base):
     """A run, from submission to its end."""
 

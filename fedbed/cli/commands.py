@@ -130,6 +130,71 @@ def register_runs(subparsers: Subparsers) -> None:
     parser.set_defaults(func=_later("fedbed.cli.runs", "runs"))
 
 
+def register_enrol(subparsers: Subparsers) -> None:
+    """Add `fedbed enrol`."""
+    parser = subparsers.add_parser(
+        "enrol",
+        help="make a token that lets new nodes in; list or revoke such tokens",
+        description="Make an enrolment token. A new node trades it for a credential of its own "
+        "(`fedbed agent --enrol-file FILE`); after that the token is of no use to anybody.",
+        epilog="examples:\n"
+        "  fedbed enrol pi-01 --output pi-01.token   for one node of that name, within a day\n"
+        "  fedbed enrol --uses 20 --expires 2h       for any twenty nodes\n"
+        "  fedbed enrol --list\n"
+        "  fedbed enrol --revoke e-1f2e3d4c",
+    )
+    parser.add_argument("names", nargs="*", metavar="NAME", help="only for nodes of these names")
+    parser.add_argument(
+        "--uses",
+        type=_count,
+        metavar="N",
+        help="how many nodes it lets in (default: 1, or one each)",
+    )
+    parser.add_argument(
+        "--expires", default="24h", metavar="TIME", help="as in 30m, 24h, 7d (default: %(default)s)"
+    )
+    parser.add_argument("--label", default="", help="a note for the list")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the token there, for its owner's eyes"
+    )
+    parser.add_argument("--list", action="store_true", help="list the tokens and their state")
+    parser.add_argument("--revoke", metavar="ID", help="let nobody else in with this token")
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_coordinator(parser)
+    parser.set_defaults(func=_later("fedbed.cli.access", "enrol"))
+
+
+def register_access(subparsers: Subparsers) -> None:
+    """Add `fedbed access`."""
+    parser = subparsers.add_parser(
+        "access",
+        help="give people and scripts access to a coordinator, or take it away",
+        description="Who may do what at a coordinator that asks for tokens.",
+        epilog="actions:\n"
+        "  list           all who have access (default)\n"
+        "  add NAME       give access; prints the token, once\n"
+        "  remove NAME    take it away: the token is void at once\n"
+        "roles:\n"
+        "  viewer         sees nodes, runs and results\n"
+        "  operator       submits and stops runs, drains nodes as well\n"
+        "  admin          enrols and removes nodes, gives access as well",
+    )
+    actions = ["list", "add", "remove"]
+    parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION")
+    parser.add_argument("name", nargs="?", metavar="NAME", help="a person's or script's name")
+    roles = ["viewer", "operator", "admin"]
+    parser.add_argument(
+        "--role", choices=roles, default="viewer", metavar="ROLE", help="default: %(default)s"
+    )
+    parser.add_argument("--expires", metavar="TIME", help="as in 8h, 30d (default: never)")
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="write the token there, for its owner's eyes"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    _add_coordinator(parser)
+    parser.set_defaults(func=_later("fedbed.cli.access", "access"))
+
+
 def _add_experiment_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--coordinator",
@@ -137,6 +202,7 @@ def _add_experiment_options(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("FEDBED_COORDINATOR") or None,
         help="run there (default: $FEDBED_COORDINATOR, else on nodes started here)",
     )
+    _add_token(parser)
     parser.add_argument(
         "--nodes", type=_count, metavar="N", help="number of nodes (default: the experiment's)"
     )
@@ -170,6 +236,18 @@ def _add_coordinator(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         default=os.environ.get("FEDBED_COORDINATOR") or DEFAULT_URL,
         help="default: $FEDBED_COORDINATOR or %(default)s",
+    )
+    _add_token(parser)
+
+
+def _add_token(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--token-file",
+        type=Path,
+        metavar="FILE",
+        default=os.environ.get("FEDBED_TOKEN_FILE") or None,
+        help="holds your access token, where the coordinator asks for one "
+        "(default: $FEDBED_TOKEN_FILE; or the token itself in $FEDBED_TOKEN)",
     )
 
 

@@ -3,15 +3,34 @@
 from __future__ import annotations
 
 import argparse
+import os
+from pathlib import Path
 
 from fedbed.client import Client
+from fedbed.errors import UsageError
+
+TOKEN_VARIABLE = "FEDBED_TOKEN"
 
 
 def connect(args: argparse.Namespace) -> Client:
     """Return a client for `args.coordinator`; nothing is sent yet. UsageError for a wrong one."""
-    return Client(args.coordinator)
+    return Client(args.coordinator, token=_token(args.token_file))
 
 
 def connect_if_named(args: argparse.Namespace) -> Client | None:
     """Like `connect`; None where no coordinator is named, and one is to be started here."""
     return None if args.coordinator is None else connect(args)
+
+
+def _token(path: Path | None) -> str:
+    """Return the access token: from a file or the environment, as flags are seen by everybody."""
+    if path is None:
+        return os.environ.get(TOKEN_VARIABLE, "").strip()
+    try:
+        token = path.read_text().strip()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or "it is no text"
+        raise UsageError(f"--token-file: '{path}' can't be read ({why})") from error
+    if not token.isascii() or not token.isprintable() or not token or " " in token:
+        raise UsageError(f"--token-file: '{path}' holds no access token: a word on a line")
+    return token

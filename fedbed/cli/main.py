@@ -81,6 +81,8 @@ def build_parser() -> Parser:
     commands.register_compare(subparsers)
     commands.register_nodes(subparsers)
     commands.register_runs(subparsers)
+    commands.register_enrol(subparsers)
+    commands.register_access(subparsers)
     data.register(subparsers)
     return parser
 

@@ -18,7 +18,7 @@ import uvicorn
 from coordinator.api.app import make_app
 from coordinator.centre import Centre
 from coordinator.fleet.fleet import Member
-from coordinator.settings import Settings
+from coordinator.settings import OPEN, Settings
 from fedbed import codec
 from fedbed.link import envelope
 from fedbed.link.messages import AppRef, Record, WorkItem, unparse
@@ -145,14 +145,14 @@ class Served:
 
 
 @contextlib.asynccontextmanager
-async def serving(folder: Path) -> AsyncIterator[Served]:
+async def serving(folder: Path, access: str = OPEN) -> AsyncIterator[Served]:
     """Serve a coordinator on `folder` until the block ends."""
     folder.mkdir(exist_ok=True)
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen(100)
     port = listener.getsockname()[1]
-    centre = Centre(Settings(state_dir=folder / "state"))
+    centre = Centre(Settings(state_dir=folder / "state", access=access))
     server = _Quiet(
         uvicorn.Config(
             make_app(centre),

@@ -112,8 +112,10 @@ def test_a_store_that_cannot_be_opened_is_a_failure(start: Start, tmp_path: Path
 def test_addresses_that_others_reach_need_a_word(tmp_path: Path) -> None:
     for host in ("0.0.0.0", "::", "192.0.2.1", "example.org"):
         with pytest.raises(UsageError, match="--insecure"):
-            parse(["--host", host])
-        assert parse(["--host", host, "--insecure"]).host == host
+            parse(["--host", host, "--access", "open"])
+        insecure = parse(["--host", host, "--insecure"])
+        assert (insecure.host, insecure.access) == (host, "open")
+        assert parse(["--host", host, "--insecure", "--access", "enrolled"]).access == "enrolled"
     for host in ("127.0.0.1", "127.1.2.3", "::1", "localhost"):
         assert parse(["--host", host]).host == host
     for port in ("-1", "65536", "abc"):

@@ -102,7 +102,7 @@ def test_two_agents_can_not_share_a_state_folder(peer: Peer, start: Start, tmp_p
     assert "another agent already runs with the state folder" in log(tmp_path)
 
 
-@pytest.mark.parametrize("code", [(403, "Refused"), (404, "NotFound")])
+@pytest.mark.parametrize("code", [(401, "NotAdmitted"), (404, "NotFound")])
 def test_a_credential_that_is_void_makes_it_join_again(
     peer: Peer, start: Start, code: tuple[int, str]
 ) -> None:
@@ -112,6 +112,22 @@ def test_a_credential_that_is_void_makes_it_join_again(
     assert len(joins(peer)) == 3
     tokens = [s.headers["Authorization"] for s in peer.requests("POST", POLL)]
     assert tokens == ["Bearer token-1", "Bearer token-2", "Bearer token-3"]
+
+
+def test_who_is_not_let_in_is_told_so_and_ends(
+    peer: Peer, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    peer.instead["POST /api/v1/nodes"] = [refusal(401, "NotAdmitted", "e-1 is used up")]
+    token = tmp_path / "enrol.token"
+    token.write_text("fedbed-enrol-secret\n")
+    monkeypatch.setenv("FEDBED_ENROL_FILE", str(token))
+    assert start().wait(LIMIT_S) == 14
+    assert (
+        peer.requests("POST", "/api/v1/nodes")[0].headers["Authorization"]
+        == "Bearer fedbed-enrol-secret"
+    )
+    assert "fedbed agent: e-1 is used up" in log(tmp_path)
+    assert "fedbed-enrol-secret" not in log(tmp_path)
 
 
 def test_a_coordinator_that_restarts_finds_it_back(peer: Peer, start: Start) -> None:

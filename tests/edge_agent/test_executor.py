@@ -216,6 +216,19 @@ def test_a_result_waits_until_the_coordinator_is_back(
         back.stop()
 
 
+def test_a_result_outlives_a_credential_that_has_become_void(
+    peer: Peer, start: Start, spool: Spool
+) -> None:
+    peer.instead["PUT"] = [refusal(401, "NotAdmitted", "it has to join again")] * 2
+    executor = start()
+    executor.accept(work.item(peer.blob, "i1"))
+    peer.wait(lambda: len(peer.requests("PUT")) >= 1)
+    executor.joined("another-token")
+    peer.wait(lambda: "i1" in peer.results)
+    assert peer.requests("PUT")[-1].headers["Authorization"] == "Bearer another-token"
+    eventually(lambda: spool.items() == [])
+
+
 def test_a_refused_result_is_dropped(peer: Peer, start: Start, spool: Spool) -> None:
     peer.instead["PUT"] = [refusal(403, "Refused", "its round has closed")]
     executor = start()

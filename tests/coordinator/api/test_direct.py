@@ -35,7 +35,7 @@ async def test_a_credential_is_asked_for(served: Served, node: Node) -> None:
     path = f"/api/v1/nodes/{node.id}/work"
     for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": "Basic x"}):
         answer = await served.client.post(path, json={"wait_s": 0.0}, headers=headers)
-        assert refusal(answer) == (403, "Refused")
+        assert refusal(answer) == (401, "NotAdmitted")
 
 
 async def test_a_node_polls_for_itself_only(served: Served, node: Node) -> None:

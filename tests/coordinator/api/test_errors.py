@@ -17,7 +17,7 @@ from tests.coordinator.serving import Served
         ("GET", "/api/v1/runs?limit=-1", 422, "UsageError", "query.limit: "),
         ("GET", "/api/v1/runs?limit=1001", 422, "UsageError", "query.limit: "),
         ("POST", "/api/v1/runs", 422, "UsageError", "body: "),
-        ("POST", "/api/v1/nodes/x/work", 403, "Refused", "needs a node's credential"),
+        ("POST", "/api/v1/nodes/x/work", 401, "NotAdmitted", "needs a node's credential"),
     ],
 )
 async def test_every_refusal_has_a_code_and_a_detail(

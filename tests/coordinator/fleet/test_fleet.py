@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from coordinator.fleet.fleet import Fleet
-from fedbed.errors import NameTaken, NotFound, Refused
+from fedbed.errors import NameTaken, NotAdmitted, NotFound, Refused
 from fedbed.link.messages import JoinRequest
 
 KEY = "0a" * 32
@@ -20,7 +20,7 @@ def test_the_same_key_is_the_same_node_with_a_new_token() -> None:
     assert again.contact is first.contact
     assert (again.drained, again.live) == (True, True)
     assert fleet.by_token(newer) is again
-    with pytest.raises(Refused):
+    with pytest.raises(NotAdmitted):
         fleet.by_token(token)
     assert fleet.by_name("pi-1") is None
     assert fleet.is_current(again)
@@ -36,11 +36,23 @@ def test_a_name_belongs_to_one_key() -> None:
     assert len(fleet) == 1
 
 
+def test_an_id_is_no_key() -> None:
+    fleet = Fleet()
+    member, token = fleet.join(JoinRequest("pi-1", KEY), 0.0)
+    member.key_sha256 = "0" * 64  # as if another key's hash began with the same digits
+    assert not fleet.knows(KEY)
+    with pytest.raises(NameTaken):
+        fleet.join(JoinRequest("pi-1", KEY), 0.0)
+    with pytest.raises(Refused, match="another key has this node's id"):
+        fleet.join(JoinRequest("pi-2", KEY), 0.0)
+    assert fleet.by_token(token) is member
+
+
 def test_a_forgotten_node_has_no_credential_and_frees_its_name() -> None:
     fleet = Fleet()
     member, token = fleet.join(JoinRequest("pi-1", KEY), 0.0)
     fleet.forget(member.id)
-    with pytest.raises(Refused):
+    with pytest.raises(NotAdmitted):
         fleet.by_token(token)
     with pytest.raises(NotFound):
         fleet.get(member.id)

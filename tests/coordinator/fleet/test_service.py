@@ -94,8 +94,8 @@ async def test_a_node_that_joins_again_takes_its_polls_over(served: Served) -> N
     older = asyncio.create_task(node.poll())
     await until(lambda: served.member(node).contact.open_polls == 1, served.centre.live)
     again = await served.join("pi-1")
-    assert (await asyncio.wait_for(older, 5)).status_code == 403
-    assert (await node.poll(0.0)).status_code == 403
+    assert (await asyncio.wait_for(older, 5)).status_code == 401
+    assert (await node.poll(0.0)).status_code == 401
     assert (await again.poll(0.0)).status_code == 200
 
 
@@ -140,15 +140,15 @@ async def test_a_removed_node_has_no_poll_and_no_credential(served: Served) -> N
     poll = asyncio.create_task(node.poll())
     await until(lambda: served.member(node).contact.open_polls == 1, served.centre.live)
     assert (await served.client.post("/api/v1/nodes/pi-1/remove")).status_code == 200
-    assert (await asyncio.wait_for(poll, 5)).status_code == 403
-    assert (await node.poll(0.0)).status_code == 403
+    assert (await asyncio.wait_for(poll, 5)).status_code == 401
+    assert (await node.poll(0.0)).status_code == 401
     assert (await served.client.get("/api/v1/nodes")).json() == []
 
 
 async def test_only_a_node_itself_polls_and_leaves(served: Served) -> None:
     one, two = await served.join("pi-1"), await served.join("pi-2")
     path = f"/api/v1/nodes/{one.id}"
-    for headers, status in (({}, 403), ({"Authorization": "Bearer x"}, 403), (two.headers, 403)):
+    for headers, status in (({}, 401), ({"Authorization": "Bearer x"}, 401), (two.headers, 403)):
         answer = await served.client.post(f"{path}/work", json={}, headers=headers)
         assert answer.status_code == status
         assert (await served.client.delete(path, headers=headers)).status_code == status

@@ -23,6 +23,9 @@ class Stub:
         self.posts: list[str] = []
         self.polls: list[str] = []
         self.refusal: tuple[int, str] | None = None
+        self.session: Picture = {"name": "anybody", "role": "admin", "enrolled": False}
+        self.token = ""
+        """What the page must sign in with, if anything."""
         self.port = 0
         self._picture = picture()
         self._version = 1
@@ -50,30 +53,47 @@ class Stub:
                 url = urlsplit(self.path)
                 if url.path == "/":
                     self._answer(200, PAGE.read_bytes(), "text/html")
+                elif stub.token and f"access={stub.token}" not in self.headers.get("Cookie", ""):
+                    self._answer(401, b"{}", "application/json")
                 elif url.path == "/api/v1/live":
                     stub.polls.append(self.path)
                     query = parse_qs(url.query)
                     body = stub.wait(int(query["after"][0]), float(query["wait"][0]))
                     if body is not None:
                         self._answer(200, body, "application/json")
+                elif url.path == "/api/v1/session":
+                    self._answer(200, json.dumps(stub.session).encode(), "application/json")
                 else:
                     self._answer(404, b"{}", "application/json")
 
             def do_POST(self) -> None:
                 stub.posts.append(self.path)
-                if stub.refusal is None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if self.path.endswith("/session"):
+                    self._sign_in(json.loads(body)["token"])
+                elif stub.refusal is None:
                     self._answer(200, b"{}", "application/json")
                 else:
                     status, detail = stub.refusal
                     body = json.dumps({"code": "Refused", "detail": detail}).encode()
                     self._answer(status, body, "application/json")
 
+            def _sign_in(self, token: str) -> None:
+                if token != stub.token:
+                    refusal = {"code": "NotAdmitted", "detail": "this token is wrong"}
+                    self._answer(401, json.dumps(refusal).encode(), "application/json")
+                    return
+                cookie = f"access={token}; HttpOnly; SameSite=Strict"
+                self._answer(200, b"{}", "application/json", cookie)
+
             def log_message(self, format: str, *args: object) -> None:
                 """Say nothing."""
 
-            def _answer(self, status: int, body: bytes, kind: str) -> None:
+            def _answer(self, status: int, body: bytes, kind: str, cookie: str = "") -> None:
                 try:
                     self.send_response(status)
+                    if cookie:
+                        self.send_header("Set-Cookie", cookie)
                     self.send_header("Content-Type", kind)
                     self.send_header("Content-Length", str(len(body)))
                     self.end_headers()

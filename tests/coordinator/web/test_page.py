@@ -187,6 +187,28 @@ def test_drain_and_resume(page: Page, stub: Stub, complaints: Complaints) -> Non
     assert [post.split("?")[1] for post in stub.posts] == ["drained=true", "drained=false"]
 
 
+def test_who_has_to_sign_in_does(page: Page, stub: Stub, complaints: Complaints) -> None:
+    stub.token = "secret"
+    stub.session = {"name": "ann", "role": "viewer", "enrolled": True}
+    stub.show(picture([node("pi-1", "training")], [run("r1")]))
+    complaints.away_expected = True  # Chromium logs the refusals
+    page.goto(stub.url)
+    field = page.get_by_label("Access token")
+    field.fill("wrong")
+    page.get_by_role("button", name="Sign in").click()
+    page.get_by_text("this token is wrong").wait_for()
+    field.fill(" secret ")
+    field.press("Enter")
+    page.locator("[data-node=pi-1]").wait_for()
+    assert page.locator("#who").inner_text() == "ann, viewer"
+    assert page.locator("#login-token").input_value() == ""
+    assert page.get_by_role("button", name="Drain pi-1").count() == 0, "a viewer only looks"
+    assert page.get_by_role("button", name="Stop run").count() == 0
+    stub.token = "another"  # access is taken away
+    stub.show(picture([node("pi-2")]))
+    page.get_by_text("Your access has ended").wait_for()
+
+
 def test_markup_in_names_is_text(page: Page, stub: Stub) -> None:
     bad = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
     ended = run("r0", "failed", name=bad, error=bad, error_code=bad, history=[])

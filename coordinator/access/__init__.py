@@ -1,0 +1,1 @@
+"""Who may do what here: roles of people and scripts, their tokens, and the enrolment of nodes."""

@@ -1,0 +1,28 @@
+"""The log of the coordinator and of agents: standard error, a line for each event."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+
+class OneLine(logging.Formatter):
+    """Writes control characters as escapes, so that nobody's name or address forges a line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
+        """Format a record's own line; a traceback after it stays as it is."""
+        text = super().formatMessage(record)
+        return text if text.isprintable() else "".join(map(_shown, text))
+
+
+def configure() -> None:
+    """Send what is worth knowing to standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(OneLine("%(levelname).1s %(name)s: %(message)s"))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def _shown(character: str) -> str:
+    if character.isprintable():
+        return character
+    return character.encode("unicode_escape").decode("ascii")
