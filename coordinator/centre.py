@@ -21,6 +21,7 @@ from coordinator.store import tables
 from coordinator.store.blobs import BlobStore
 from coordinator.store.database import Database, Row
 from coordinator.store.latest import LatestBlobs
+from coordinator.store.space import Space
 from fedbed import __version__
 from fedbed.errors import FedbedError
 
@@ -47,6 +48,7 @@ class Centre:
             on_wake=lambda node: self.fleet.wake(node),
         )
         self.exchange = Exchange(self.database, self.board, folder / "runs")
+        self.space = Space(folder)
         self.access = AccessService(self.database, folder, settings.access == ENROLLED)
         self.fleet = FleetService(self.database, self.board, self.live, self.access)
         self.runs = RunService(
@@ -103,6 +105,7 @@ class Centre:
             "coordinator": {
                 "version": __version__,
                 "uptime_s": round(time.monotonic() - self._started, 1),
+                "trouble": self.space.trouble,
             },
             "nodes": self.fleet.snapshot(),
             "runs": self.runs.view.newest(),
@@ -112,8 +115,18 @@ class Centre:
     async def _tick(self) -> None:
         while True:
             await asyncio.sleep(TICK_S)
+            self._look_at_disk()
             if self.runs.any_active():
                 self.live.changed()
+
+    def _look_at_disk(self) -> None:
+        if self.exchange.has_no_room():
+            self.board.hold("the coordinator's disk is full: waiting for room")
+        else:
+            self.board.release()
+        with contextlib.suppress(OSError):
+            if self.space.look():
+                self.live.say(self.space.trouble or "the coordinator's disk has room again")
 
 
 def _latest_events(session: Session) -> list[dict[str, Any]]:

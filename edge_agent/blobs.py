@@ -42,6 +42,13 @@ class BlobCache:
         self._verified.add(blob.sha256)
         return blob.size
 
+    def clear(self, in_use: Set[str]) -> None:
+        """Let go of all blobs but those in use: the disk is full."""
+        for path in list(self._folder.iterdir()):
+            if path.stem not in in_use:
+                path.unlink()
+                self._verified.discard(path.name)
+
     def path(self, blob: BlobRef) -> Path:
         """Where the blob lies, or will lie."""
         return self._folder / blob.sha256

@@ -150,6 +150,7 @@ class Daemon:
             holding=holding,
             progress=self._executor.progress(),
             cost=profile.cost(),
+            trouble=self._executor.trouble,
         )
         answer = self._link.call(
             "POST", f"/api/v1/nodes/{self._node_id}/work", unparse(request), timeout_s=wait_s + 10

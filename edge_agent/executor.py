@@ -17,6 +17,7 @@ from edge_agent.residuals import FOLDER as RESIDUALS
 from edge_agent.residuals import Residuals
 from edge_agent.spool import Spool
 from edge_agent.worker_process import WorkerDied, WorkerProcess
+from fedbed.disk import is_full
 from fedbed.errors import CoordinatorAway, FedbedError, NotAdmitted
 from fedbed.link.messages import BlobRef, Timeline, WorkItem, unparse
 
@@ -45,6 +46,8 @@ class Executor:
         self._joined = threading.Event()
         self._away = Backoff()
         self._idle_since = time.monotonic()
+        self.trouble = ""
+        """What keeps the node from its work, for those who watch; empty if nothing does."""
         self._thread = threading.Thread(target=self._run, name="executor")
 
     def start(self) -> None:
@@ -143,7 +146,7 @@ class Executor:
             return
         timeline = Timeline(wait_s=round(time.monotonic() - self._idle_since, 4))
         try:
-            size, digest = self._train(item, timeline, aborted)
+            size, digest = self._train_when_there_is_room(item, timeline, aborted)
         except (FedbedError, WorkerDied, OSError) as error:
             self._residuals.forget(item.id)
             if self._stopping.is_set() or aborted.is_set():
@@ -157,6 +160,7 @@ class Executor:
             try:
                 size, digest = self._spool.write_failure(item.id, str(error), unparse(timeline))
             except OSError as full:
+                self._note_full()
                 log.error("%s: not even that can be spooled: %s", item.id, full)
                 aborted.wait(DISK_PAUSE_S)
                 return
@@ -165,6 +169,28 @@ class Executor:
             self._residuals.forget(old)
             log.warning("%s: dropped from the spool, which is full", old)
         self._send(item.id, size, digest, aborted)
+
+    def _train_when_there_is_room(
+        self, item: WorkItem, timeline: Timeline, aborted: threading.Event
+    ) -> Tuple[int, str]:
+        try:
+            while True:
+                try:
+                    return self._train(item, timeline, aborted)
+                except OSError as error:
+                    if not is_full(error):
+                        raise
+                    self._note_full()
+                    self._blobs.clear({blob.sha256 for blob in _blobs_of(item)})
+                    if aborted.wait(DISK_PAUSE_S):
+                        raise WorkerDied("stopped: its round had closed") from error
+        finally:
+            self.trouble = ""
+
+    def _note_full(self) -> None:
+        if not self.trouble:
+            self.trouble = f"its disk is full: waiting for room in {self._config.state_dir}"
+            log.error("the disk is full: waiting for room in %s", self._config.state_dir)
 
     def _train(
         self, item: WorkItem, timeline: Timeline, aborted: threading.Event
@@ -189,7 +215,7 @@ class Executor:
             with self._guard:
                 self._progress[item.id] = round(share, 3)
 
-        answer = worker.work(request, on_progress, aborted)
+        answer = worker.work(request, on_progress, self._note_full, aborted)
         if answer["op"] == "failed":
             raise FedbedError(str(answer["reason"]))
         return int(answer["size"]), str(answer["sha256"])

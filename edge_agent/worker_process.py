@@ -83,9 +83,10 @@ class WorkerProcess:
         self,
         request: Dict[str, Any],
         on_progress: Callable[[float], None],
+        on_full: Callable[[], None],
         aborted: threading.Event,
     ) -> Dict[str, Any]:
-        """Hand over one work item and wait for its end.
+        """Hand over one work item and wait for its end; `on_full`: its disk is, and it waits.
 
         Returns the worker's answer: {"op": "done", "size": .., "sha256": ..} or {"op": "failed",
         "reason": ..}. Raises WorkerDied if the child ends before it answers, or had to be killed
@@ -112,6 +113,8 @@ class WorkerProcess:
                 raise WorkerDied(self._obituary())
             if answer["op"] == "progress":
                 on_progress(float(answer["share"]))
+            elif answer["op"] == "full":
+                on_full()
             else:
                 return answer
 

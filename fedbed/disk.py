@@ -1,10 +1,21 @@
-"""What makes files outlive a power cut, and keeps secrets from others. Standard library only."""
+"""Files that outlive a power cut, secrets that stay secret, disks that are full.
+
+Standard library only and Python 3.8: nodes use it too.
+"""
 
 from __future__ import annotations
 
 import contextlib
+import errno
 import os
 from pathlib import Path
+
+_FULL = (errno.ENOSPC, errno.EDQUOT)
+
+
+def is_full(error: BaseException) -> bool:
+    """Whether an error says that a disk, or the user's share of it, is full."""
+    return isinstance(error, OSError) and error.errno in _FULL
 
 
 def sync_folder(folder: Path) -> None:

@@ -17,6 +17,8 @@ class OneLine(logging.Formatter):
 
 def configure() -> None:
     """Send what is worth knowing to standard error."""
+    # A log that can't be written (a full disk) must not cost more than its lines.
+    logging.raiseExceptions = False
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(OneLine("%(levelname).1s %(name)s: %(message)s"))
     logging.basicConfig(level=logging.INFO, handlers=[handler])

@@ -21,6 +21,7 @@ from coordinator.api.access import node_of
 from coordinator.api.errors import form_refusal, note_denial, refusal
 from coordinator.centre import Centre
 from coordinator.fleet.fleet import Member
+from coordinator.store.space import unkept
 from fedbed.errors import FedbedError, UsageError
 
 Handler = Callable[[str, Request, Member, Centre], Awaitable[Response]]
@@ -75,6 +76,8 @@ class Direct:
         except FedbedError as error:
             note_denial(request, error)
             response = refusal(error)
+        except OSError as error:
+            response = refusal(unkept(error))
         except ValidationError as error:
             response = form_refusal(("body", *error.errors()[0]["loc"]), error.errors()[0]["msg"])
         except HTTPException as error:

@@ -12,6 +12,7 @@ from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 
 from coordinator.api.access import caller_of, peer_of
+from coordinator.store.space import unkept
 from fedbed.errors import FedbedError, NotAdmitted, NotFound, Refused, UsageError
 
 log = logging.getLogger("fedbed.access")
@@ -20,6 +21,7 @@ log = logging.getLogger("fedbed.access")
 def register(app: FastAPI) -> None:
     """Let all errors that a request may raise be answered in our form."""
     app.add_exception_handler(FedbedError, _known)
+    app.add_exception_handler(OSError, _disk)
     app.add_exception_handler(RequestValidationError, _form)
     app.add_exception_handler(HTTPException, _http)
 
@@ -53,6 +55,12 @@ async def _known(request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, FedbedError)
     note_denial(request, error)
     return refusal(error)
+
+
+async def _disk(request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, OSError)
+    log.error("%s %s: %s", request.method, request.url.path, error)
+    return refusal(unkept(error))
 
 
 async def _form(_request: Request, error: Exception) -> JSONResponse:

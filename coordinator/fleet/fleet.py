@@ -34,6 +34,8 @@ class Member:
     uploading: int = 0
     cost: NodeCost = field(default_factory=NodeCost)
     progress: float = 0.0
+    trouble: str = ""
+    """What keeps it from its work, in its own words."""
     live: bool = False
     """Contact as last announced; the service compares it with the clock."""
 

@@ -33,6 +33,7 @@ from fedbed.link.messages import (
 
 log = logging.getLogger("fedbed.fleet")
 Peer = tuple[str, int]
+TROUBLE_LENGTH = 200
 
 
 class FleetService:
@@ -146,6 +147,7 @@ class FleetService:
             self._peers[peer] = member.id
         member.contact.poll_opened(self._now())
         member.cost = request.cost
+        self._note_trouble(member, request.trouble)
         member.has_polled = True
         shares = [max(0.0, min(share, 1.0)) for share in request.progress.values()]
         member.progress = max(shares, default=0.0)
@@ -168,6 +170,12 @@ class FleetService:
         finally:
             member.contact.poll_closed(self._now(), cut=gone.done())
             self._watch(member)
+
+    def _note_trouble(self, member: Member, trouble: str) -> None:
+        had, member.trouble = member.trouble, trouble[:TROUBLE_LENGTH]
+        if bool(had) != bool(trouble):
+            said = member.trouble or "it goes on"
+            self._live.say(f"{member.name}: {said}", node=member.id)
 
     def state(self, member: Member) -> NodeState:
         """Return a node's state as it is now."""
@@ -192,6 +200,7 @@ class FleetService:
                 "name": m.name,
                 "state": self.state(m),
                 "drained": m.drained,
+                "trouble": m.trouble,
                 "run": self.run_of(m.id),
                 "progress": m.progress if self._board.is_working(m.id) else 0.0,
                 "labels": m.labels,

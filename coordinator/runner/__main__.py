@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import traceback
 
@@ -17,6 +18,7 @@ def main() -> int:
     from coordinator.runner.app import AppRun
     from coordinator.runner.experiment import ExperimentRun
     from coordinator.runner.order import Order
+    from coordinator.runner.patience import Patience
 
     order = Order.of(message)
     run: AppRun | ExperimentRun
@@ -26,17 +28,23 @@ def main() -> int:
     except FedbedError as error:
         channel.tell("failed", **failure(error))
         return 0
+    patience = Patience(channel)
+
+    def write(state: str, error: str = "") -> None:
+        patience(lambda: run.outcome.write(state, error), stoppable=False)
+
     try:
         run.execute()
         channel.publish("phase", {"phase": "report", "detail": "writing the report"})
-        run.outcome.write("finished")
+        write("finished")
     except RunStopped:
-        run.outcome.write("stopped")
+        write("stopped")
         channel.tell("stopped", detail="stopped by an operator")
     except Exception as error:  # noqa: BLE001 - a strategy may raise anything
-        traceback.print_exc()
+        with contextlib.suppress(OSError):  # the log may lie on a full disk
+            traceback.print_exc()
         known = error if isinstance(error, FedbedError) else RunFailed(_in_one_line(error))
-        run.outcome.write("failed", str(known))
+        write("failed", str(known))
         channel.tell("failed", **failure(known))
     else:
         channel.tell("finished")

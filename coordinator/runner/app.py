@@ -15,6 +15,7 @@ from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.items import ItemMaker
 from coordinator.runner.order import Order
 from coordinator.runner.outcome import Outcome
+from coordinator.runner.patience import Patience, PatientBlobs
 from coordinator.runner.policy import Policy
 from coordinator.store.blobs import BlobStore
 from fedbed import bundle, flower
@@ -36,17 +37,19 @@ class AppRun:
         assert spec.bundle is not None
         assert order.bundle is not None
         channel.publish("phase", {"phase": "starting", "detail": "loading the app"})
-        source = bundle.unpack(order.bundle, order.folder / "app")
+        patience, packed = Patience(channel), order.bundle
+        source = patience(lambda: bundle.unpack(packed, order.folder / "app"))
         flower.become(order.number, flower.SERVER_NODE_ID)
         policy = Policy(up=spec.codec_up, down=spec.codec_down)
         app_ref = AppRef("flower", spec.clientapp, spec.bundle, spec.run_config)
-        blobs = BlobStore(order.blobs)
+        blobs = PatientBlobs(BlobStore(order.blobs), patience)
         items = ItemMaker(order.run, order.partitions, policy, app_ref, blobs, spec.seed)
         grid = EdgeGrid(channel, order.number, policy, items)
-        driver = Driver(grid, channel, Checkpoints(order.folder / "checkpoint"))
+        checkpoints = Checkpoints(order.folder / "checkpoint", patience)
+        driver = Driver(grid, channel, checkpoints)
         self.outcome.grid, self.outcome.driver = grid, driver
         if order.resume:
-            driver.resumed = Checkpoints(order.folder / "checkpoint").latest()
+            driver.resumed = checkpoints.latest()
         flower.replace_start(driver.start)
         flower.replace_averaging(average)
         app = flower.load_attribute(spec.serverapp, source)

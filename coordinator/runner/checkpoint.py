@@ -6,6 +6,7 @@ import json
 import logging
 import os
 import random
+from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -38,11 +39,21 @@ class Checkpoint:
     started_at: float = 0.0
 
 
-class Checkpoints:
-    """A folder of checkpoints; the newest whole one counts."""
+def _at_once(write: Callable[[], None]) -> None:
+    write()
 
-    def __init__(self, folder: Path) -> None:
+
+class Checkpoints:
+    """A folder of checkpoints; the newest whole one counts.
+
+    patiently: calls what writes a file; again, if it likes, where there was no room.
+    """
+
+    def __init__(
+        self, folder: Path, patiently: Callable[[Callable[[], None]], None] = _at_once
+    ) -> None:
         self._folder = folder
+        self._patiently = patiently
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._writing: Future[None] | None = None
 
@@ -67,7 +78,7 @@ class Checkpoints:
         arrays.update({f"model/{k}": v for k, v in checkpoint.model.items()})
         arrays.update({f"strategy/{k}": v for k, v in checkpoint.strategy_arrays.items()})
         path = self._folder / f"round-{checkpoint.round:06d}{SUFFIX}"
-        self._writing = self._writer.submit(self._write, path, arrays)
+        self._writing = self._writer.submit(self._patiently, lambda: self._write(path, arrays))
 
     def settle(self) -> None:
         """Wait until what was begun is on disk; OSError if it can't be written."""

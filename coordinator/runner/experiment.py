@@ -16,6 +16,7 @@ from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.items import ItemMaker
 from coordinator.runner.order import Order
 from coordinator.runner.outcome import Outcome
+from coordinator.runner.patience import Patience, PatientBlobs
 from coordinator.runner.policy import Policy
 from coordinator.runner.samples import Samples
 from coordinator.runner.twin import train as train_twin
@@ -45,7 +46,8 @@ class ExperimentRun:
         seed = order.spec.seed
         _seed_everything(seed)
         channel.publish("phase", {"phase": "starting", "detail": "reading the data"})
-        blobs = BlobStore(order.blobs)
+        patience = Patience(channel)
+        blobs = PatientBlobs(BlobStore(order.blobs), patience)
         samples = Samples(experiment, order.partitions, seed)
         outcome.samples = samples
         channel.publish("phase", {"phase": "starting", "dataset": samples.name})
@@ -61,10 +63,10 @@ class ExperimentRun:
         outcome.grid = grid
         flower.become(order.number, flower.SERVER_NODE_ID)
         flower.replace_averaging(average)
-        driver = Driver(grid, channel, Checkpoints(order.folder / "checkpoint"))
-        outcome.driver = driver
+        checkpoints = Checkpoints(order.folder / "checkpoint", patience)
+        outcome.driver = driver = Driver(grid, channel, checkpoints)
         if order.resume:
-            driver.resumed = Checkpoints(order.folder / "checkpoint").latest()
+            driver.resumed = checkpoints.latest()
         driver.configure_round = self._configure_round
 
         def evaluate(_round: int, arrays: ArrayRecord) -> MetricRecord:

@@ -76,7 +76,14 @@ class ActiveRun:
         """Say what the run waits for right now; empty if for nothing."""
         now = self._board.clock()
         open_now = [window.explain(now) for window in self._board.windows_of(self.id)]
-        return " / ".join(open_now[:3]) or self.waiting_for_nodes
+        waits = (
+            self._board.held
+            or self.progress.blocked
+            or " / ".join(open_now[:3])
+            or self.waiting_for_nodes
+        )
+        troubles = [f"{m.name}: {m.trouble}" for m in self.members().values() if m.trouble]
+        return "; ".join([waits, *troubles[:3]] if waits else troubles[:3])
 
     async def handle(self, message: dict[str, Any]) -> None:
         """Act on a message of the run's process."""

@@ -41,8 +41,27 @@ class Board:
     """Called with an open window's id and the time when it is to be checked again."""
     windows: dict[str, Window] = field(default_factory=dict)
     """Open exchanges by their id; a run usually has one at a time."""
+    held: str = ""
+    """Why time stands still for windows, empty if it doesn't."""
+    _held_since: float = 0.0
     _items: dict[str, Open] = field(default_factory=dict)
     _by_node: dict[str, list[str]] = field(default_factory=dict)
+
+    def hold(self, reason: str) -> None:
+        """Let no deadline pass: it isn't the nodes' fault that their results can't be taken in."""
+        if not self.held:
+            self._held_since = self.clock()
+        self.held = reason
+
+    def release(self) -> None:
+        """Let time go on, for each window from where it stood."""
+        if not self.held:
+            return
+        stood = self.clock() - self._held_since
+        self.held = ""
+        for window in list(self.windows.values()):
+            window.opened_at += stood
+            self.check(window.id)
 
     def remember(self, opens: Iterable[Open]) -> None:
         """Take over open items of an earlier life: their results are welcome."""
@@ -59,7 +78,7 @@ class Board:
         names: dict[str, str],
     ) -> Window:
         """Put items out; `names` are those of the nodes, for explanations."""
-        window = Window(window_id, run, label, rules, self.clock())
+        window = Window(window_id, run, label, rules, self._now())
         self.windows[window_id] = window
         for entry in opens:
             entry.window = window_id
@@ -79,7 +98,7 @@ class Board:
                 entry.sent = True
                 window = self.windows.get(entry.window)
                 if window is not None:
-                    entry.item.seconds_left = round(window.seconds_left(self.clock()), 1)
+                    entry.item.seconds_left = round(window.seconds_left(self._now()), 1)
                 return entry.item
         return None
 
@@ -130,7 +149,7 @@ class Board:
 
     def node_lost(self, node: str) -> None:
         """A node went out of contact."""
-        now = self.clock()
+        now = self._now()
         for window, slot in self._slots_of(node):
             window.contact(slot, now)
             self.check(window.id)
@@ -146,10 +165,10 @@ class Board:
         window = self.windows.get(window_id)
         if window is None:
             return None
-        verdict = window.verdict(self.clock())
+        verdict = window.verdict(self._now())
         if verdict.closed:
             self._close(window, verdict)
-        else:
+        elif not self.held:
             self.on_wait(window_id, verdict.check_at)
         return verdict
 
@@ -168,6 +187,9 @@ class Board:
         for entry in [e for e in self._items.values() if e.run == run]:
             self._remove(entry.id)
             self.on_wake(entry.node)
+
+    def _now(self) -> float:
+        return self._held_since if self.held else self.clock()
 
     def _close(self, window: Window, verdict: Verdict) -> None:
         del self.windows[window.id]

@@ -26,6 +26,7 @@ from coordinator.runs.upload import Upload
 from coordinator.runs.window import Rules
 from coordinator.store import tables
 from coordinator.store.database import Database, Row
+from coordinator.store.space import unkept
 from fedbed.codec import ArraySpec
 from fedbed.errors import NotFound, PayloadError, Refused
 from fedbed.link import envelope
@@ -36,6 +37,8 @@ SPOOL = "spool"
 META_ALLOWANCE = 1024 * 1024
 ORPHAN_BYTES = 1024 * 1024 * 1024
 """Limit for results of items whose run has not come back yet after a restart."""
+RETRY_S = 6.0
+"""A node whose result couldn't be kept has tried again by then."""
 IDS_AT_ONCE = 500
 """Databases limit the number of values in one question."""
 _WORK = tables.Base.metadata.tables[tables.Work.__tablename__]
@@ -85,7 +88,13 @@ class Exchange:
         self._arrivals = Arrivals()
         self._receiving: dict[str, Upload] = {}
         self._settling: dict[str, Settling] = {}
+        self._refused_at = -RETRY_S
         self.on_reply: OnReply = lambda _run, _message: None
+
+    def has_no_room(self) -> bool:
+        """Whether results can't be kept, as far as is known: nodes try again every few seconds."""
+        refused = asyncio.get_running_loop().time() - self._refused_at < RETRY_S
+        return refused or self._database.is_waiting
 
     def start(self) -> None:
         """Remember the items that were open when the coordinator last stopped."""
@@ -109,7 +118,7 @@ class Exchange:
         opens: list[Open] = []
         answered: list[tables.Work] = []
         rows = {item.id: _row(item, run, members[item.partition].id) for item in items}
-        earlier = await self._database.write(lambda s: _reopen(s, rows))
+        earlier = await self._database.write_patiently(lambda s: _reopen(s, rows))
         for item in items:
             node = members[item.partition].id
             entry = Open(
@@ -168,6 +177,12 @@ class Exchange:
                 if self._board.is_open(item, member.id):
                     await self._settle_failure(entry, f"refused: {error}")
                 raise
+            except OSError as error:
+                # The node keeps the result, and sends it again.
+                refusal = unkept(error)
+                self._refused_at = loop.time()
+                self._board.hold(str(refusal))
+                raise refusal from error
             if not self._is_settling(item, upload):
                 return await self._settle_other(entry, arrived)
             await self._settle(arrived, loop.time() - began)
@@ -254,7 +269,7 @@ class Exchange:
             if row is not None:
                 row.state, row.reason = "failed", reason
 
-        await self._database.write(store)
+        await self._database.write_patiently(store)
         return "failed"
 
     async def _not_open(self, member: Member, item: str, sha256: str) -> str:

@@ -73,7 +73,7 @@ class RunLedger:
                 row.started_at = row.started_at or time.time()
                 row.roster = _as_json(roster)
 
-        await self._database.write(store)
+        await self._database.write_patiently(store)
 
     def note_roster(self, run_id: str, roster: dict[int, str]) -> None:
         """Note who takes part now."""
@@ -105,7 +105,7 @@ class RunLedger:
             still_open = session.query(tables.Work).filter_by(run=run_id, state="open")
             still_open.update({"state": "cancelled"})
 
-        await self._database.write(store)
+        await self._database.write_patiently(store)
 
     def past(self, row: tables.Run) -> Progress:
         """Return what an ended run had to show; the latest are kept at hand."""

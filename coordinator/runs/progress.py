@@ -30,6 +30,8 @@ class Progress:
     dataset: str = ""
     bytes_up: int = 0
     bytes_down: int = 0
+    blocked: str = ""
+    """What the run's process waits for, other than nodes."""
     started: float | None = None
     """Monotonic seconds."""
     ended: float | None = None
@@ -56,6 +58,8 @@ class Progress:
                 self.started -= float(data["elapsed_s"])
         elif kind == "twin":
             self.twin_done.append(data)
+        elif kind == "blocked":
+            self.blocked = str(data)
         elif kind == "traffic":
             self.bytes_up, self.bytes_down = int(data["up"]), int(data["down"])
 

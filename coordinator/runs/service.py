@@ -25,7 +25,9 @@ from coordinator.runs.view import RunView
 from coordinator.runs.waiting import WaitingRuns
 from coordinator.runs.window import Verdict, Window
 from coordinator.store.blobs import BlobStore
-from coordinator.store.database import Database
+from coordinator.store.database import ROOM_PAUSE_S, Database
+from coordinator.store.space import unkept
+from fedbed.disk import is_full
 from fedbed.errors import FedbedError, NodesMissing, RunFailed
 
 log = logging.getLogger("fedbed.runs")
@@ -95,8 +97,13 @@ class RunService:
         """Queue a run; returns its id. ExperimentError if it can't be run whatever the nodes."""
         spec.check()
         run_id = new_run_id(spec.name)
-        (self._runs_dir / run_id).mkdir(parents=True)
-        await self.ledger.add(run_id, secrets.randbits(62), spec)
+        folder = self._runs_dir / run_id
+        folder.mkdir(parents=True)
+        try:
+            await self.ledger.add(run_id, secrets.randbits(62), spec)
+        except Exception:
+            folder.rmdir()
+            raise
         self._waiting.add(run_id, spec)
         self._live.say(f"run {run_id} was submitted", run=run_id)
         self.dispatch()
@@ -254,7 +261,7 @@ class RunService:
             starts += 1
             rounds = len(run.progress.rounds_done)
             await self.ledger.mark_running(run.id, run.roster, starts)
-            await run.process.start(self._order(run, resume=starts > 1))
+            await self._start(run, resume=starts > 1)
             # Either may have come while there was no process to tell.
             if self._is_stopping():
                 await run.process.stop()
@@ -270,6 +277,20 @@ class RunService:
                     f"the process of {run.id} ended with code {exit_code}; resuming ({words})",
                     run=run.id,
                 )
+
+    async def _start(self, run: ActiveRun, resume: bool) -> None:
+        """Start the run's process, once there is room for its log."""
+        while True:
+            try:
+                await run.process.start(self._order(run, resume))
+            except OSError as error:
+                if not is_full(error) or self._stopping or run.stop_asked:
+                    raise unkept(error) from error
+                run.progress.blocked = "the coordinator's disk is full: waiting for room"
+                await asyncio.sleep(ROOM_PAUSE_S)
+            else:
+                run.progress.blocked = ""
+                return
 
     def _is_stopping(self) -> bool:
         return self._stopping

@@ -18,6 +18,8 @@ from edge_agent.worker.job import Job, JobAborted, Runner
 from edge_agent.worker.runners import make_runner
 from fedbed.link import pipes
 
+ROOM_PAUSE_S = 2.0
+
 
 def main() -> int:
     """Serve requests until standard input closes."""
@@ -45,8 +47,13 @@ def main() -> int:
                 raise JobAborted
             tell({"op": "progress", "share": share})
 
+        def wait_for_room() -> None:
+            tell({"op": "full"})
+            if aborted.wait(ROOM_PAUSE_S):
+                raise JobAborted
+
         try:
-            job = Job(request, on_progress, residuals)
+            job = Job(request, on_progress, residuals, wait_for_room)
             # A node that comes back late may be given another partition of the same run.
             if runner is None or made_for != (job.item.run, job.item.partition):
                 runner = make_runner(job, state_dir, data_path)

@@ -14,6 +14,7 @@ import numpy as np
 from edge_agent.residuals import Residuals
 from edge_agent.worker.update_coder import UpdateCoder
 from fedbed import codec
+from fedbed.disk import is_full
 from fedbed.link import envelope, records
 from fedbed.link.messages import BlobRef, Timeline, WorkItem, parse, unparse
 
@@ -50,6 +51,7 @@ class Job:
         request: Dict[str, Any],
         on_progress: Callable[[float], None],
         residuals: Residuals,
+        wait_for_room: Callable[[], None],
     ) -> None:
         self.item = parse(WorkItem, request["item"])
         self.on_progress = on_progress
@@ -57,6 +59,7 @@ class Job:
         self._out = Path(request["out"])
         self._timeline = parse(Timeline, request["timeline"])
         self._residuals = residuals
+        self._wait_for_room = wait_for_room
         self._started = time.monotonic()
 
     def path(self, blob: BlobRef) -> Path:
@@ -73,14 +76,21 @@ class Job:
         decoded = clock()
         reply = runner.handle(self, content)
         done = clock()
-        meta, payloads = self._encode(reply, content)
         timeline.decode_s = round(decoded - begin, 4)
         timeline.work_s = round(done - decoded, 4)
-        timeline.encode_s = round(clock() - done, 4)
-        timeline.cpu_s = round(time.process_time() - cpu, 4)
-        timeline.peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
-        meta["timeline"] = unparse(timeline)
-        return envelope.write(self._out, meta, payloads, synced=False)
+        while True:
+            try:
+                meta, payloads = self._encode(reply, content)
+                timeline.encode_s = round(clock() - done, 4)
+                timeline.cpu_s = round(time.process_time() - cpu, 4)
+                timeline.peak_rss_bytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * KIB
+                meta["timeline"] = unparse(timeline)
+                return envelope.write(self._out, meta, payloads, synced=False)
+            except OSError as error:
+                if not is_full(error):
+                    raise
+                # What was learnt is kept in memory meanwhile.
+                self._wait_for_room()
 
     def sync(self) -> None:
         """Make the answer outlive a power cut, unless it has been sent and removed by now."""

@@ -74,6 +74,8 @@ class PollRequest:
     progress: Dict[str, float] = field(default_factory=dict)
     """Work item -> share done, 0 to 1."""
     cost: NodeCost = field(default_factory=NodeCost)
+    trouble: str = ""
+    """What keeps the node from its work, in a line: a full disk, for instance."""
 
 
 @dataclass

@@ -33,6 +33,7 @@ class Bench:
         self.progress: list[float] = []
         self.progressed = threading.Event()
         self.aborted = threading.Event()
+        self.full = threading.Event()
 
     def store(self, data: bytes) -> BlobRef:
         ref = Peer.blob_of(data)
@@ -55,7 +56,7 @@ class Bench:
             "out": str(self.out(item)),
             "timeline": unparse(Timeline(bytes_down=5)),
         }
-        return self.worker.work(request, on_progress, self.aborted)
+        return self.worker.work(request, on_progress, self.full.set, self.aborted)
 
     def when_training(self, action: Any) -> threading.Thread:
         def run() -> None:

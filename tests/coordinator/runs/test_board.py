@@ -194,3 +194,30 @@ def test_a_partition_that_changed_hands_leaves_nothing_with_the_old_node() -> No
     desk.board.done("w.0")
     assert offered(desk, "a") is None
     assert not desk.board.is_working("a")
+
+
+def test_time_stands_still_while_nothing_can_be_taken_in() -> None:
+    desk = Desk()
+    desk.put_out(["a", "b"], quorum=2)
+    desk.now = 90.0
+    desk.board.hold("no room")
+    desk.board.hold("still no room")
+    desk.now = 500.0
+    desk.checks.clear()
+    desk.board.check("w")
+    assert desk.closed == []
+    assert desk.checks == [], "looking again by the clock would never end"
+    desk.board.release()
+    assert desk.checks == [("w", 510.0)]
+    desk.now = 510.0
+    desk.board.check("w")
+    ((_, verdict),) = desk.closed
+    assert verdict.reason == "deadline"
+
+
+def test_what_comes_in_closes_a_window_even_then() -> None:
+    desk = Desk()
+    desk.put_out(["a"])
+    desk.board.hold("no room")
+    desk.board.done("w.0")
+    assert [verdict.reason for _, verdict in desk.closed] == ["all in"]

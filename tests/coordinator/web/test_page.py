@@ -187,6 +187,18 @@ def test_drain_and_resume(page: Page, stub: Stub, complaints: Complaints) -> Non
     assert [post.split("?")[1] for post in stub.posts] == ["drained=true", "drained=false"]
 
 
+def test_full_disks_are_seen(page: Page, stub: Stub) -> None:
+    shown = picture([node("pi-1", "training", trouble="its disk is full: waiting for room")])
+    shown["coordinator"]["trouble"] = "the coordinator's disk is nearly full (3 MB left)"
+    stub.show(shown)
+    page.goto(stub.url)
+    page.get_by_role("alert").get_by_text("The coordinator's disk is nearly full").wait_for()
+    assert "disk is full" in page.locator("[data-node=pi-1] .trouble").inner_text()
+    stub.show(picture([node("pi-1", "training")]))
+    page.locator("#full").wait_for(state="hidden")
+    assert page.locator("[data-node=pi-1] .trouble").is_hidden()
+
+
 def test_who_has_to_sign_in_does(page: Page, stub: Stub, complaints: Complaints) -> None:
     stub.token = "secret"
     stub.session = {"name": "ann", "role": "viewer", "enrolled": True}

@@ -39,9 +39,14 @@ class Node:
             "out": str(self.folder / "out"),
             "timeline": unparse(Timeline()),
         }
-        Job(request, self.progress.append, Residuals(self.folder / "left")).run(self.runner)
+        residuals = Residuals(self.folder / "left")
+        Job(request, self.progress.append, residuals, no_room).run(self.runner)
         meta, arrays = work.read(self.folder / "out")
         return meta, arrays.get("arrays", {})
+
+
+def no_room() -> None:
+    raise AssertionError("there is room")
 
 
 @pytest.fixture
@@ -166,5 +171,5 @@ def test_an_abort_ends_the_training(node: Node) -> None:
     blobs = {p.name: str(p) for p in node.folder.iterdir()}
     request = {"item": unparse(item), "blobs": blobs, "out": str(node.folder / "out")}
     with pytest.raises(JobAborted):
-        Job({**request, "timeline": {}}, stop, Residuals(node.folder)).run(node.runner)
+        Job({**request, "timeline": {}}, stop, Residuals(node.folder), no_room).run(node.runner)
     assert not (node.folder / "out").exists()
