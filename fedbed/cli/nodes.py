@@ -58,11 +58,12 @@ def _row(node: Row) -> list[Text]:
     profile, agent = readings.mapping(node.get("profile")), readings.mapping(node.get("agent"))
     seen = readings.number(node.get("seen_s_ago"))
     state = str(node.get("state"))
+    trouble = str(node.get("trouble") or "")
     memory = int(readings.number(profile.get("memory_bytes")) or 0)
     machine = f"{profile.get('machine')}, {profile.get('cpus')} cores, {format_bytes(memory)}"
     return [
         Text(str(node.get("name"))),
-        Text(state, STATES.get(state, "")),
+        Text(f"{state}: {trouble}" if trouble else state, STATES.get(state, "")),
         Text("-" if seen is None else f"{format_duration(float(round(seen)))} ago"),
         Text(machine),
         Text(format_bytes(int(readings.number(agent.get("rss_bytes")) or 0))),
