@@ -78,3 +78,8 @@ def caller_of(request: Request) -> str:
 ViewerDep = Annotated[Caller, Depends(Needs(Role.VIEWER))]
 OperatorDep = Annotated[Caller, Depends(Needs(Role.OPERATOR))]
 AdminDep = Annotated[Caller, Depends(Needs(Role.ADMIN))]
+
+
+def holder_of(centre: Centre, authorization: str) -> str | None:
+    """Return the id of the node that an Authorization header's token belongs to, if it does."""
+    return centre.fleet.fleet.holder(bearer(authorization))

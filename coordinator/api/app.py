@@ -9,9 +9,9 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse
 
-from coordinator.api import blobs, enrolments, errors, live, nodes, reference, runs, work
+from coordinator.api import access, blobs, enrolments, errors, live, nodes, reference, runs, work
 from coordinator.api.direct import Direct
-from coordinator.api.limits import SameSite, SmallBodies
+from coordinator.api.limits import Paced, Rates, SameSite, SmallBodies
 from coordinator.centre import Centre
 from fedbed import __version__
 
@@ -37,13 +37,18 @@ def make_app(centre: Centre) -> FastAPI:
         # FastAPI's own pages take their scripts from the internet, which a lab may not have.
         docs_url=None,
         redoc_url=None,
+        # An address with a slash too many is another one; going on elsewhere would take its word
+        # for the host from the request.
+        redirect_slashes=False,
     )
     app.state.centre = centre
     for module in (nodes, work, blobs, runs, live, enrolments):
         app.include_router(module.router, prefix="/api/v1")
     lanes = [nodes.POLL, work.RESULT, blobs.BLOB]
     app.add_middleware(Direct, centre=centre, lanes=lanes)
+    app.add_middleware(Paced)
     app.add_middleware(SmallBodies)
+    app.add_middleware(Rates, whose=lambda header: access.holder_of(centre, header))
     app.add_middleware(SameSite)
     errors.register(app)
 

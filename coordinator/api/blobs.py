@@ -2,23 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+import asyncio
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import FileResponse
 
+from coordinator.api import files
 from coordinator.api.access import CentreDep, NodeDep, OperatorDep
 from coordinator.api.direct import Lane
+from coordinator.store.blobs import is_address
 from fedbed import bundle
 from fedbed.errors import NotFound, PayloadError
 
 router = APIRouter(tags=["blobs"])
-
-
-class BlobResponse(FileResponse):
-    """A file in large pieces: each costs a change of threads."""
-
-    chunk_size = 1024 * 1024
+_BINARY = "application/octet-stream"
 
 
 @router.get("/blobs/{sha256}", response_class=FileResponse)
@@ -32,10 +29,13 @@ async def get_blob(sha256: str, request: Request, node: NodeDep, centre: CentreD
         path = next((store.path(sha256) for store in stores if store.has(sha256)), None)
         if path is None:
             raise NotFound(f"there is no blob {sha256[:12]} for this node")
-        data = await centre.latest_blobs.read(run, sha256, path) if whole else None
+        try:
+            data = await centre.latest_blobs.read(run, sha256, path) if whole else None
+        except FileNotFoundError:
+            raise NotFound(f"blob {sha256[:12]} is gone: its run has ended") from None
         if data is None:
-            return BlobResponse(path, media_type="application/octet-stream")
-    return Response(data, media_type="application/octet-stream")
+            return files.answer(path, request, _BINARY)
+    return Response(data, media_type=_BINARY)
 
 
 @router.put("/blobs/{sha256}")
@@ -43,15 +43,24 @@ async def put_blob(
     sha256: str, request: Request, _caller: OperatorDep, centre: CentreDep
 ) -> dict[str, int | str]:
     """Hand in the bundle of a Flower app, before it is submitted as a run."""
-    data = bytearray()
-    async for chunk in request.stream():
-        data += chunk
-        if len(data) > bundle.MAX_BYTES:
-            raise PayloadError(f"a bundle may hold {bundle.MAX_BYTES} bytes at most")
-    if hashlib.sha256(data).hexdigest() != sha256:
-        raise PayloadError("the bytes that came don't have the hash in their address")
-    ref = centre.blobs.put(bytes(data))
-    return {"sha256": ref.sha256, "size": ref.size}
+    if not is_address(sha256):
+        raise PayloadError("a bundle's address is the 64 hex digits of its SHA-256")
+    announced = request.headers.get("content-length", "0")
+    if int(announced) > bundle.MAX_BYTES:
+        raise _too_large()
+    with await asyncio.to_thread(centre.blobs.incoming) as incoming:
+        async for chunk in request.stream():
+            if incoming.size + len(chunk) > bundle.MAX_BYTES:
+                raise _too_large()
+            await asyncio.to_thread(incoming.write, chunk)
+        if incoming.sha256() != sha256:
+            raise PayloadError("the bytes that came don't have the hash in their address")
+        await asyncio.to_thread(incoming.keep)
+    return {"sha256": sha256, "size": incoming.size}
+
+
+def _too_large() -> PayloadError:
+    return PayloadError(f"a bundle may hold {bundle.MAX_BYTES} bytes at most")
 
 
 BLOB = Lane("GET", "/api/v1/blobs/", "", get_blob)

@@ -18,7 +18,7 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from coordinator.api.access import node_of
-from coordinator.api.errors import form_refusal, note_denial, refusal
+from coordinator.api.errors import TurnedAway, form_refusal, note_denial, refusal
 from coordinator.centre import Centre
 from coordinator.fleet.fleet import Member
 from coordinator.store.space import unkept
@@ -80,6 +80,8 @@ class Direct:
             response = refusal(unkept(error))
         except ValidationError as error:
             response = form_refusal(("body", *error.errors()[0]["loc"]), error.errors()[0]["msg"])
+        except TurnedAway as error:
+            response = error.answer()
         except HTTPException as error:
             response = refusal(UsageError(str(error.detail)), error.status_code)
         except ClientDisconnect:

@@ -10,8 +10,9 @@ from starlette.requests import Request
 
 from coordinator.access.roles import Role
 from coordinator.api.access import COOKIE, AdminDep, CentreDep, ViewerDep
+from coordinator.api.strict import Strict
 
-router = APIRouter(tags=["access"])
+router = APIRouter(tags=["access"], route_class=Strict)
 MAX_EXPIRY_S = 366 * 86_400.0
 Seconds = Annotated[float, Field(gt=0, le=MAX_EXPIRY_S, allow_inf_nan=False)]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI, Request
@@ -15,7 +15,29 @@ from coordinator.api.access import caller_of, peer_of
 from coordinator.store.space import unkept
 from fedbed.errors import FedbedError, NotAdmitted, NotFound, Refused, UsageError
 
-log = logging.getLogger("fedbed.access")
+log = logging.getLogger("fedbed.api")
+denials = logging.getLogger("fedbed.access")
+MAX_DETAIL = 500
+"""Characters of a refusal: what it quotes may be of any length."""
+
+
+class TurnedAway(HTTPException):
+    """A refusal with a status, and perhaps headers, of its own.
+
+    Of this kind because FastAPI takes all others, while it reads a body, for a broken form.
+    """
+
+    def __init__(
+        self, error: FedbedError, status: int, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(status, str(error), headers)
+        self.error = error
+
+    def answer(self) -> JSONResponse:
+        """Return it as JSON."""
+        response = refusal(self.error, self.status_code)
+        response.headers.update(self.headers or {})
+        return response
 
 
 def register(app: FastAPI) -> None:
@@ -24,11 +46,12 @@ def register(app: FastAPI) -> None:
     app.add_exception_handler(OSError, _disk)
     app.add_exception_handler(RequestValidationError, _form)
     app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(Exception, _fault)
 
 
 def refusal(error: FedbedError, status: int | None = None) -> JSONResponse:
     """Return an error as JSON, with its own HTTP status unless a closer one is given."""
-    body = {"code": error.code, "detail": str(error)}
+    body = {"code": error.code, "detail": _one_line(str(error))}
     return JSONResponse(body, status_code=error.http_status if status is None else status)
 
 
@@ -41,7 +64,7 @@ def form_refusal(where: Sequence[Any], why: str) -> JSONResponse:
 def note_denial(request: Request, error: FedbedError) -> None:
     """Leave a trace of who was turned away, and from where."""
     if isinstance(error, (NotAdmitted, Refused)):
-        log.warning(
+        denials.warning(
             "%s at %s was turned away from %s %s: %s",
             caller_of(request),
             peer_of(request),
@@ -71,6 +94,8 @@ async def _form(_request: Request, error: Exception) -> JSONResponse:
 
 async def _http(request: Request, error: Exception) -> JSONResponse:
     """Word what the router says: no such address, or not by this method."""
+    if isinstance(error, TurnedAway):
+        return error.answer()
     assert isinstance(error, HTTPException)
     path = request.url.path
     known: FedbedError = UsageError(str(error.detail))
@@ -81,3 +106,15 @@ async def _http(request: Request, error: Exception) -> JSONResponse:
     response = refusal(known, error.status_code)
     response.headers.update(error.headers or {})
     return response
+
+
+async def _fault(request: Request, error: Exception) -> JSONResponse:
+    """A fault of ours: its traceback is in the log, and nothing of it in the answer."""
+    path = request.scope["path"]
+    log.error("%s %r: %s", request.method, path, type(error).__name__)
+    return refusal(FedbedError("a fault of the coordinator's own: its log says more"))
+
+
+def _one_line(text: str) -> str:
+    line = " ".join(text.split())
+    return line if len(line) <= MAX_DETAIL else line[: MAX_DETAIL - 3] + "..."

@@ -16,10 +16,11 @@ from coordinator.api.access import (
     bearer,
 )
 from coordinator.api.direct import Codec, Lane
+from coordinator.api.strict import Strict
 from fedbed.errors import Refused
 from fedbed.link.messages import JoinReply, JoinRequest, PollReply, PollRequest
 
-router = APIRouter(tags=["nodes"])
+router = APIRouter(tags=["nodes"], route_class=Strict)
 _POLL_REQUEST = Codec(PollRequest)
 _POLL_REPLY = Codec(PollReply)
 

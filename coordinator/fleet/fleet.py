@@ -142,10 +142,14 @@ class Fleet:
 
     def by_token(self, token: str) -> Member:
         """Return the node that holds a token; NotAdmitted if it is nobody's."""
-        node_id = self._by_token.get(tokens.digest(token))
+        node_id = self.holder(token)
         if node_id is None:
             raise NotAdmitted("this node's credential is not valid here: it has to join again")
         return self._members[node_id]
+
+    def holder(self, token: str) -> str | None:
+        """Return the id of the node that holds a token; None if it is nobody's."""
+        return self._by_token.get(tokens.digest(token))
 
     @staticmethod
     def _is(member: Member, key: str) -> bool:

@@ -95,7 +95,8 @@ class RunService:
 
     async def submit(self, spec: RunSpec) -> str:
         """Queue a run; returns its id. ExperimentError if it can't be run whatever the nodes."""
-        spec.check()
+        # Reading a long experiment takes seconds.
+        await asyncio.to_thread(spec.check)
         run_id = new_run_id(spec.name)
         folder = self._runs_dir / run_id
         folder.mkdir(parents=True)

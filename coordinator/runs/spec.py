@@ -17,6 +17,10 @@ from fedbed.experiment import DownProfile, Experiment, UpProfile, loads
 from fedbed.link.messages import BlobRef
 
 DEFAULT_APP_START_TIMEOUT_S = 60.0
+MAX_NAME = 200
+MAX_APP_NODES = 100_000
+MAX_CONFIG_DEPTH = 16
+"""Of a Flower app's configuration, which Flower itself keeps flat."""
 
 
 @functools.lru_cache(maxsize=64)
@@ -60,12 +64,16 @@ class RunSpec:
 
     def check(self) -> None:
         """Raise ExperimentError if this can't be run, whatever the nodes."""
+        if len(self.name) > MAX_NAME:
+            raise ExperimentError(f"a run's name has {MAX_NAME} characters at most")
+        if _deeper_than(self.run_config, MAX_CONFIG_DEPTH):
+            raise ExperimentError(f"run_config is nested deeper than {MAX_CONFIG_DEPTH}")
         if self.kind == "experiment":
             experiment_of(self.experiment)
         elif not self.serverapp or not self.clientapp:
             raise ExperimentError("a Flower app needs both a serverapp and a clientapp")
-        elif self.nodes < 1:
-            raise ExperimentError(f"nodes: {self.nodes} is less than 1")
+        elif not 1 <= self.nodes <= MAX_APP_NODES:
+            raise ExperimentError(f"nodes: {self.nodes} is not 1 to {MAX_APP_NODES}")
 
     def need(self) -> Need:
         """What the run asks of its nodes."""
@@ -94,6 +102,14 @@ class RunSpec:
         task = experiment_of(self.experiment).task
         missing = [p for p in tasks.packages(task) if p not in member.profile.packages]
         return f"has no {' and no '.join(missing)} in its worker's interpreter" if missing else ""
+
+
+def _deeper_than(value: object, levels: int) -> bool:
+    """Whether lists and dictionaries lie within each other in more than so many levels."""
+    if not isinstance(value, (dict, list)):
+        return False
+    inner = value.values() if isinstance(value, dict) else value
+    return levels == 0 or any(_deeper_than(each, levels - 1) for each in inner)
 
 
 def new_run_id(name: str) -> str:

@@ -155,5 +155,5 @@ def _assign(data: Dict[str, Any], path: Keys, value: object, origin: str) -> Non
 def _check_size(size: int, origin: str) -> None:
     if size > yamlfile.MAX_BYTES:
         raise ExperimentError(
-            one_line(origin, 0, "is larger than 1 MB; an experiment file takes a few kB")
+            one_line(origin, 0, "is larger than 100 kB; an experiment file takes a few")
         )

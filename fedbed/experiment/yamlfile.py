@@ -14,7 +14,8 @@ import yaml
 Path = Tuple[Hashable, ...]
 Lines = Dict[Path, int]
 
-MAX_BYTES = 1_000_000
+MAX_BYTES = 100_000
+"""Reading it takes the parser two seconds: it is written in Python."""
 _MAX_DEPTH = 20
 
 _TAG = "tag:yaml.org,2002:"

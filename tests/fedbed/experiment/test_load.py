@@ -52,7 +52,7 @@ def test_there_are_examples() -> None:
         ("[a]: x\n", "x.yaml:1: keys are text; given a list or mapping"),
         ("[" * 5000, "x.yaml:1: nested too deeply"),
         ("{a: " * 5000, "x.yaml:1: nested too deeply"),
-        ("#" * 1_000_001, "x.yaml: is larger than 1 MB"),
+        ("#" * 100_001, "x.yaml: is larger than 100 kB"),
         ("name: x\n", "x.yaml: task: missing; wanted: a learning task"),
     ],
 )
@@ -125,7 +125,7 @@ def test_files_that_cannot_be_read(tmp_path: Path) -> None:
         (tmp_path, "is a folder; name an experiment file in it"),
         (junk / "x", "can't be read: Not a directory"),
         (Path("a\0b"), "can't be read: "),
-        (large, "is larger than 1 MB"),
+        (large, "is larger than 100 kB"),
         (pipe, "is not a regular file"),
     ]:
         with pytest.raises(ExperimentError, match=wanted) as caught:
