@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
+from fedbed.codec.spec import show
 from fedbed.errors import PayloadError
 from fedbed.link import records
 
@@ -39,7 +40,7 @@ def _check_timeline(timeline: object) -> None:
         raise PayloadError("the result has no timeline")
     for name, value in timeline.items():
         if type(value) not in _NUMBERS or value < 0:
-            raise PayloadError(f"the result's timeline says {name}={value!r}")
+            raise PayloadError(f"the result's timeline says {show(name)}={show(value)}")
     missing = [name for name in NEEDED_TIMES if name not in timeline]
     if missing:
         raise PayloadError(f"the result's timeline lacks {missing[0]}")
@@ -49,14 +50,16 @@ def _check_record(name: str, record: dict[str, Any], payloads: Collection[str]) 
     kind = record.get("kind")
     if kind == "arrays":
         if record.get("payload") not in payloads:
-            raise PayloadError(f"the result's record '{name}' has no payload")
+            raise PayloadError(f"the result's record {show(name)} has no payload")
         return
     values = record.get("values")
     if kind not in ("metrics", "config") or not isinstance(values, dict):
-        raise PayloadError(f"the result's record '{name}' is neither arrays, metrics nor config")
+        raise PayloadError(
+            f"the result's record {show(name)} is neither arrays, metrics nor config"
+        )
     allowed = _NUMBERS if kind == "metrics" else _SCALARS
     for key, value in records.unpack(values).items():
         kinds = {type(item) for item in value} if isinstance(value, list) else {type(value)}
         # A list holds items of one type, as in Flower's own records.
         if len(kinds) > 1 or not kinds.issubset(allowed):
-            raise PayloadError(f"the result's record '{name}' can't hold that for '{key}'")
+            raise PayloadError(f"the result's record {show(name)} can't hold that for {show(key)}")

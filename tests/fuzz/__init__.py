@@ -1,0 +1,1 @@
+"""Hostile and random input: shallow in `make test`, deep in `make fuzz`."""
