@@ -193,6 +193,37 @@ def register_access(subparsers: Subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     _add_coordinator(parser)
     parser.set_defaults(func=_later("fedbed.cli.access", "access"))
+def register_ca(subparsers: Subparsers) -> None:
+    """Add `fedbed ca`."""
+    parser = subparsers.add_parser(
+        "ca",
+        help="make a lab's own certificate authority, issue and show certificates",
+        description="Make the certificates that let nodes and coordinator speak TLS: a certificate "
+        "authority (CA) of the lab's own, which nodes trust, and with it the coordinator's.",
+        epilog="actions:\n"
+        "  make [DIR]         make a CA in a folder\n"
+        "  issue HOST ...     issue a server certificate for DNS names and IP addresses\n"
+        "  show [FILE|DIR]    say who a certificate is, for which names and until when\n"
+        "examples:\n"
+        "  fedbed ca make\n"
+        "  fedbed ca issue pc.local 192.168.1.5",
+    )
+    actions = ["make", "issue", "show"]
+    parser.add_argument("action", choices=actions, metavar="ACTION", help="make, issue or show")
+    parser.add_argument(
+        "words", nargs="*", default=[], metavar="ARGUMENT", help="what the action asks for"
+    )
+    parser.add_argument(
+        "--dir",
+        type=Path,
+        default=Path("fedbed-ca"),
+        metavar="DIR",
+        help="the CA's folder (default: %(default)s)",
+    )
+    parser.add_argument(
+        "--days", type=_days, default=825, metavar="N", help="issue: valid so long (default: 825)"
+    )
+    parser.set_defaults(func=_later("fedbed.cli.ca", "ca"))
 
 
 def _add_experiment_options(parser: argparse.ArgumentParser) -> None:
@@ -276,6 +307,12 @@ def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"given '{text}', allowed: a whole number from 1")
+    return int(text)
+
+
+def _days(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 3650:
+        raise argparse.ArgumentTypeError(f"given '{text}', allowed: 1 to 3650")
     return int(text)
 
 

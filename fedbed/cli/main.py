@@ -83,6 +83,7 @@ def build_parser() -> Parser:
     commands.register_runs(subparsers)
     commands.register_enrol(subparsers)
     commands.register_access(subparsers)
+    commands.register_ca(subparsers)
     data.register(subparsers)
     return parser
 
