@@ -8,23 +8,24 @@ import errno
 import fcntl
 import gc
 import logging
-import math
 import os
 import resource
 import signal
 import socket
+import ssl
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import cast
+from typing import Any
 
 import uvicorn
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
 from coordinator.api.app import make_app
 from coordinator.centre import Centre
+from coordinator.door import Door
+from coordinator.doorkeeper import Limits
+from coordinator.protocol import watching
 from coordinator.settings import Settings
 from fedbed import logs
 from fedbed.errors import FedbedError, NameTaken, PortInUse, UsageError
@@ -38,14 +39,14 @@ CONNECTIONS_PER_NODE = 2
 """One for the poll, one for bulk data."""
 OWN_FILES = 64
 FEW_CONNECTIONS = 2000
-TELL_EVERY_S = 60.0
 
 
 def serve(settings: Settings) -> int:
     """Serve until a signal; returns the exit code.
 
-    Raises PortInUse, UsageError for an address that isn't this machine's, FedbedError for a state
-    folder that can't be used or that another coordinator uses.
+    Raises PortInUse, UsageError for an address that isn't this machine's, Untrusted for a
+    certificate that won't do, FedbedError for a state folder that can't be used or that another
+    coordinator uses.
     """
     logs.configure()
     most = most_connections(_allow_many_files())
@@ -55,15 +56,17 @@ def serve(settings: Settings) -> int:
             "(`ulimit -Hn`) for more",
             most // CONNECTIONS_PER_NODE,
         )
+    context = _tls_context(settings)
     with _only_one(settings.state_dir), _listen(settings.host, settings.port) as listener:
         port = listener.getsockname()[1]
         host = f"[{settings.host}]" if ":" in settings.host else settings.host
-        url = f"http://{host}:{port}"
+        url = f"{'http' if context is None else 'https'}://{host}:{port}"
         centre = Centre(settings)
+        limits = Limits(most, settings.most_per_address)
         server = _Server(
             uvicorn.Config(
                 make_app(centre),
-                http=_watching(centre.fleet.connection_lost, most),
+                http=watching(centre.fleet.connection_lost, limits.head_s),
                 log_level="warning",
                 access_log=False,
                 timeout_keep_alive=KEEP_ALIVE_S,
@@ -71,6 +74,7 @@ def serve(settings: Settings) -> int:
                 lifespan="on",
                 ws="none",
             ),
+            Door(listener, limits, context),
             url,
             settings.ready_file,
             centre,
@@ -83,7 +87,7 @@ def serve(settings: Settings) -> int:
         gc.set_threshold(*GC_THRESHOLDS)
         if settings.stop_with_parent:
             threading.Thread(target=_stop_at_end_of_input, daemon=True).start()
-        server.run(sockets=[listener])
+        server.run(sockets=[])
         if not server.started:
             raise FedbedError(
                 f"the coordinator could not start on the state folder '{settings.state_dir}': "
@@ -92,43 +96,22 @@ def serve(settings: Settings) -> int:
     return 0
 
 
-def _watching(on_lost: Callable[[tuple[str, int]], None], most: int) -> type[asyncio.Protocol]:
-    """Return uvicorn's HTTP protocol, with a word to us when a connection closes.
+def _tls_context(settings: Settings) -> ssl.SSLContext | None:
+    if not settings.tls:
+        return None
+    from coordinator import tls  # its library takes 12 MB, for nothing without TLS
 
-    Beyond `most` connections it hangs up: the files that are left are for results and database.
-    """
-    told_at = -math.inf
-
-    class Watching(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
-        def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            nonlocal told_at
-            super().connection_made(transport)
-            if len(self.connections) <= most:
-                return
-            cast(asyncio.Transport, transport).abort()
-            if time.monotonic() > told_at + TELL_EVERY_S:
-                told_at = time.monotonic()
-                log.error(
-                    "%d connections are open, as many as the limit of open files allows: other "
-                    "nodes have to wait; raise the hard limit (`ulimit -Hn`)",
-                    most,
-                )
-
-        def connection_lost(self, exc: Exception | None) -> None:
-            super().connection_lost(exc)
-            if self.client is not None:
-                on_lost(self.client)
-
-    return Watching
+    return tls.server_context(settings)
 
 
 class _Server(uvicorn.Server):
-    """Says where it listens once it does."""
+    """Takes its connections from the door, and says where it listens once it does."""
 
     def __init__(
-        self, config: uvicorn.Config, url: str, ready_file: Path | None, centre: Centre
+        self, config: uvicorn.Config, door: Door, url: str, ready_file: Path | None, centre: Centre
     ) -> None:
         super().__init__(config)
+        self._door = door
         self._centre = centre
         self._url = url
         self._ready_file = ready_file
@@ -144,6 +127,7 @@ class _Server(uvicorn.Server):
         await super().startup(sockets)
         if self.should_exit:
             return
+        self._door.open(self._make_protocol)
         logging.getLogger("fedbed").info("coordinator at %s (Ctrl-C stops it)", self._url)
         if self._ready_file is not None:
             temporary = self._ready_file.with_suffix(".new")
@@ -151,8 +135,18 @@ class _Server(uvicorn.Server):
             temporary.replace(self._ready_file)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        self._door.close()
         self._centre.answer_waiters()
         await super().shutdown(sockets)
+
+    def _make_protocol(self, leave: Callable[[], None]) -> asyncio.Protocol:
+        """Make a connection's protocol as uvicorn's own startup does."""
+        make: Any = self.config.http_protocol_class
+        protocol: asyncio.Protocol = make(
+            config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+        )
+        protocol.leave = leave  # type: ignore[attr-defined]
+        return protocol
 
 
 def _allow_many_files() -> int:

@@ -15,6 +15,8 @@ from fedbed.errors import UsageError
 DEFAULT_PORT = 8470
 OPEN = "open"
 ENROLLED = "enrolled"
+MOST_PER_ADDRESS = 512
+"""Connections, two for each node: boards have an address each, and 256 may share a router's."""
 
 
 @dataclass(frozen=True)
@@ -28,6 +30,16 @@ class Settings:
     """open: whoever reaches the coordinator may do everything; enrolled: only who has a token."""
     ready_file: Path | None = None
     stop_with_parent: bool = False
+    tls_cert: Path | None = None
+    tls_key: Path | None = None
+    tls_dir: Path | None = None
+    """A folder that `fedbed ca` made, instead of the two."""
+    most_per_address: int = MOST_PER_ADDRESS
+
+    @property
+    def tls(self) -> bool:
+        """Whether TLS is spoken."""
+        return self.tls_dir is not None or self.tls_cert is not None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -64,6 +76,16 @@ def parser() -> argparse.ArgumentParser:
         action="store_true",
         help="listen on an address that others can reach without tokens or encryption",
     )
+    add("--tls", type=Path, metavar="DIR", help="speak TLS, with the CA that `fedbed ca make` made")
+    add("--tls-cert", type=Path, metavar="FILE", help="speak TLS with this certificate (PEM)")
+    add("--tls-key", type=Path, metavar="FILE", help="private key of --tls-cert (PEM)")
+    add(
+        "--connections-per-address",
+        type=_count,
+        metavar="N",
+        default=MOST_PER_ADDRESS,
+        help="limit for each remote address; a node has two (default: %(default)s)",
+    )
     add("--ready-file", type=Path, metavar="FILE", help="write the address here once it listens")
     add("--stop-with-parent", action="store_true", help="stop when standard input is closed")
     add("--version", action="version", version=f"fedbed {__version__}")
@@ -71,10 +93,17 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(argv: list[str]) -> Settings:
-    """Return the settings; UsageError for a port or an address that won't do."""
+    """Return the settings; UsageError for a port, an address or flags that won't do."""
     args = parser().parse_args(argv)
-    public = not _is_loopback(args.host)
+    _check_tls_flags(args)
+    public = not is_loopback(args.host)
     access = args.access or (ENROLLED if public and not args.insecure else OPEN)
+    if public and not args.tls and not args.tls_cert and not args.insecure:
+        raise UsageError(
+            f"--host: {args.host} can be reached by others, who could read and change what is "
+            "sent: make a CA with `fedbed ca make DIR` and give it with --tls DIR, or say "
+            "--insecure if the network is yours alone"
+        )
     if public and access == OPEN and not args.insecure:
         raise UsageError(
             f"--access: {args.host} can be reached by others, and nobody would be asked for a "
@@ -88,7 +117,19 @@ def parse(argv: list[str]) -> Settings:
         access=access,
         ready_file=args.ready_file,
         stop_with_parent=args.stop_with_parent,
+        tls_cert=args.tls_cert,
+        tls_key=args.tls_key,
+        tls_dir=args.tls,
+        most_per_address=args.connections_per_address,
     )
+
+
+def _check_tls_flags(args: argparse.Namespace) -> None:
+    if args.tls and (args.tls_cert or args.tls_key):
+        raise UsageError("--tls: not together with --tls-cert and --tls-key; give one or the other")
+    if bool(args.tls_cert) != bool(args.tls_key):
+        missing, given = ("key", "cert") if args.tls_cert else ("cert", "key")
+        raise UsageError(f"--tls-{given}: needs --tls-{missing} as well")
 
 
 def _port(text: str) -> int:
@@ -97,7 +138,14 @@ def _port(text: str) -> int:
     return int(text)
 
 
-def _is_loopback(host: str) -> bool:
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"given '{text}', allowed: a whole number from 1")
+    return int(text)
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine reaches an address, or is who connects from it."""
     if host == "localhost":
         return True
     try:

@@ -193,6 +193,8 @@ def register_access(subparsers: Subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="print JSON")
     _add_coordinator(parser)
     parser.set_defaults(func=_later("fedbed.cli.access", "access"))
+
+
 def register_ca(subparsers: Subparsers) -> None:
     """Add `fedbed ca`."""
     parser = subparsers.add_parser(

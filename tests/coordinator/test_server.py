@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import os
 import resource
 import signal
 import socket
+import ssl
 import subprocess
 import sys
 import time
@@ -18,6 +20,8 @@ import pytest
 
 from coordinator.server import OWN_FILES, most_connections
 from coordinator.settings import parse
+from fedbed.authority import issue, make_ca
+from fedbed.certificates import utc_now
 from fedbed.errors import NameTaken, UsageError
 
 LIMIT_S = 60.0
@@ -121,6 +125,60 @@ def test_addresses_that_others_reach_need_a_word(tmp_path: Path) -> None:
     for port in ("-1", "65536", "abc"):
         with pytest.raises(UsageError, match=f"--port: given '{port}', allowed: 0 to 65535"):
             parse([f"--port={port}"])
+
+
+def test_addresses_that_others_reach_need_tls_or_a_word() -> None:
+    with pytest.raises(UsageError, match=r"`fedbed ca make DIR` and give it with --tls DIR"):
+        parse(["--host", "0.0.0.0"])
+    assert parse(["--host", "0.0.0.0", "--tls", "ca"]).tls
+    found = parse(["--host", "0.0.0.0", "--tls-cert", "c", "--tls-key", "k"])
+    assert (found.tls, found.tls_cert, found.tls_key) == (True, Path("c"), Path("k"))
+    assert not parse([]).tls
+    for flags, why in (
+        (["--tls", "ca", "--tls-cert", "c"], "--tls: not together with"),
+        (["--tls-cert", "c"], "--tls-cert: needs --tls-key as well"),
+        (["--tls-key", "k"], "--tls-key: needs --tls-cert as well"),
+    ):
+        with pytest.raises(UsageError, match=why):
+            parse(flags)
+
+
+def test_speaks_tls_with_a_certificate_made_at_the_start(start: Start, tmp_path: Path) -> None:
+    ready, folder = tmp_path / "ready", tmp_path / "ca"
+    make_ca(folder)
+    process = start("--port", "0", "--ready-file", str(ready), "--tls", str(folder))
+    url = address(process, ready)
+    assert url.startswith("https://127.0.0.1:")
+    trusting = ssl.create_default_context(cafile=str(folder / "ca.pem"))
+    with httpx.Client(verify=trusting) as client:
+        assert client.get(f"{url}/api/v1/health").json()["product"] == "fedbed"
+        other = url.replace("127.0.0.1", "localhost")
+        assert client.get(f"{other}/api/v1/health").is_success
+        refused = client.get(url.replace("https:", "http:"))
+        assert refused.status_code == 400
+        assert f"use {url}" in refused.json()["detail"]
+        process.terminate()
+        _, words = process.communicate(timeout=LIMIT_S)
+    assert process.returncode == 0
+    assert f"coordinator at {url}" in words
+    assert "Traceback" not in words
+
+
+def test_refuses_to_start_with_a_bad_certificate(start: Start, tmp_path: Path) -> None:
+    make_ca(tmp_path / "ca")
+    issue(tmp_path / "ca", ["pc"], days=10, now=utc_now() - datetime.timedelta(days=20))
+    files = ("--tls-cert", str(tmp_path / "ca/server.pem"), "--tls-key")
+    for flags, code, why in (
+        ((*files, str(tmp_path / "ca/server.key")), 17, "has expired on"),
+        ((*files, str(tmp_path / "ca/ca.key")), 17, "is not the key of the certificate"),
+        ((*files, str(tmp_path / "nosuch")), 2, "can't be read"),
+        (("--tls", str(tmp_path / "nosuch")), 2, "there is no CA in"),
+    ):
+        process = start("--port", "0", *flags)
+        _, words = process.communicate(timeout=LIMIT_S)
+        assert process.returncode == code
+        assert why in words
+        assert len(words.splitlines()) == 1
 
 
 def test_a_foreign_address_is_explained(start: Start) -> None:
