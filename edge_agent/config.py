@@ -15,6 +15,7 @@ from urllib.parse import urlsplit
 from fedbed import __version__
 from fedbed.cli.parser import Parser
 from fedbed.errors import UsageError
+from fedbed.link import trust
 
 DEFAULT_COORDINATOR = "http://127.0.0.1:8470"
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
@@ -37,6 +38,7 @@ class AgentConfig:
     stop_with_parent: bool = False
     enrol_file: Optional[Path] = None
     """Holds the token that a new node trades for a credential of its own."""
+    ca: Optional[Path] = None
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,6 +55,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="URL",
         default=os.environ.get("FEDBED_COORDINATOR", DEFAULT_COORDINATOR),
         help="where the coordinator listens (default: $FEDBED_COORDINATOR or %(default)s)",
+    )
+    add(
+        "--ca",
+        type=Path,
+        metavar="FILE",
+        help="trust only the coordinator's CA, in this ca.pem (default: $FEDBED_CA, else the "
+        "system's CAs)",
     )
     add("--name", default=_default_name(), help="the node's name (default: %(default)s)")
     add(
@@ -127,6 +136,7 @@ def parse(argv: List[str]) -> AgentConfig:
         threads=args.threads,
         stop_with_parent=args.stop_with_parent,
         enrol_file=args.enrol_file,
+        ca=trust.pinned(args.ca, args.coordinator),
     )
 
 

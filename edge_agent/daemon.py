@@ -19,7 +19,15 @@ from edge_agent.identity import Identity
 from edge_agent.link import Link
 from edge_agent.spool import Spool
 from fedbed import logs
-from fedbed.errors import CoordinatorAway, FedbedError, NotAdmitted, NotFound, PayloadError, Refused
+from fedbed.errors import (
+    CoordinatorAway,
+    FedbedError,
+    NotAdmitted,
+    NotFound,
+    PayloadError,
+    Refused,
+    Untrusted,
+)
 from fedbed.link.messages import (
     JoinReply,
     JoinRequest,
@@ -44,11 +52,12 @@ class Daemon:
     def __init__(self, config: AgentConfig) -> None:
         self._config = config
         self._identity = Identity(config.state_dir)
-        self._link = Link(config.coordinator)
+        self._link = Link(config.coordinator, config.ca)
         self._spool = Spool(config.state_dir / "spool")
         self._blobs = BlobCache(config.state_dir / "blobs", config.blob_cache_bytes)
         self._executor = Executor(config, self._spool, self._blobs)
         self._node_id = ""
+        self._has_joined = False
         self._poll_s = self._busy_poll_s = 1.0
         self._profile = NodeProfile()
         self._stopping = False
@@ -93,7 +102,9 @@ class Daemon:
                 if not self._node_id:
                     self._join()
                 reply = self._poll()
-            except CoordinatorAway as error:
+            except (CoordinatorAway, Untrusted) as error:
+                if isinstance(error, Untrusted) and not self._has_joined:
+                    raise
                 if not away:
                     log.warning("%s Trying again until it answers.", error)
                 away = True
@@ -136,6 +147,7 @@ class Daemon:
         answer = self._link.call("POST", "/api/v1/nodes", unparse(request))
         reply = self._understood(JoinReply, answer)
         self._node_id = reply.node_id
+        self._has_joined = True
         self._poll_s = reply.poll_s
         self._link.token = reply.token
         self._executor.joined(reply.token)

@@ -18,12 +18,14 @@ from edge_agent.residuals import Residuals
 from edge_agent.spool import Spool
 from edge_agent.worker_process import WorkerDied, WorkerProcess
 from fedbed.disk import is_full
-from fedbed.errors import CoordinatorAway, FedbedError, NotAdmitted
+from fedbed.errors import CoordinatorAway, FedbedError, Untrusted
 from fedbed.link.messages import BlobRef, Timeline, WorkItem, unparse
 
 log = logging.getLogger("fedbed.agent")
 UPLOAD_TIMEOUT_S = 120.0
 DISK_PAUSE_S = 5.0
+AWAY = (CoordinatorAway, NotAdmitted, Untrusted)
+"""This node has joined, so a certificate that it can't trust is a mishap: it keeps what it has."""
 
 
 class Executor:
@@ -34,7 +36,7 @@ class Executor:
         self._spool = spool
         self._blobs = blobs
         self._residuals = Residuals(config.state_dir / RESIDUALS)
-        self._link = Link(config.coordinator)
+        self._link = Link(config.coordinator, config.ca)
         self._queue: queue.Queue[Optional[WorkItem]] = queue.Queue()
         self._guard = threading.Lock()
         self._holding: Dict[str, threading.Event] = {}
@@ -151,7 +153,7 @@ class Executor:
             self._residuals.forget(item.id)
             if self._stopping.is_set() or aborted.is_set():
                 return
-            if isinstance(error, (CoordinatorAway, NotAdmitted)):
+            if isinstance(error, AWAY):
                 # Nothing is lost: the item is offered again by the next poll.
                 log.info("%s: %s", item.id, error)
                 aborted.wait(self._away.next_s())
@@ -253,8 +255,7 @@ class Executor:
                     UPLOAD_TIMEOUT_S,
                 )
                 perhaps_taken = True
-            except (CoordinatorAway, NotAdmitted):
-                # The latter until the poll, which is told the same, has joined anew.
+            except AWAY:
                 perhaps_taken = True
                 self._stopping.wait(backoff.next_s())
                 continue

@@ -11,29 +11,32 @@ import http.client
 import json
 import select
 import socket
+import ssl
 from pathlib import Path
-from typing import Any, Dict, Iterator, Optional, Type
+from typing import Any, Dict, Iterator, Optional
 from urllib.parse import urlsplit
 
-from fedbed.errors import CoordinatorAway, PayloadError, by_code
+from fedbed.errors import CoordinatorAway, FedbedError, PayloadError, by_code
+from fedbed.link import trust
 from fedbed.link.messages import BlobRef
 
 CHUNK = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
-_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
-"""What OpenSSL's versions say when the answer to their greeting is plain HTTP."""
 
 
 class Link:
-    """Requests to one coordinator; not thread-safe.
+    """Requests to one coordinator; not thread-safe. ca: trust this file's CA alone.
 
-    Every method raises CoordinatorAway where the coordinator can't be reached or breaks off, and
-    the error class that it named where it refuses.
+    Every method raises CoordinatorAway where the coordinator can't be reached or breaks off,
+    Untrusted where its certificate can't be trusted, and the error class that it named where it
+    refuses.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, ca: Optional[Path] = None) -> None:
         self._url = url
+        self._ca = ca
         self._parts = urlsplit(url)
+        self._tls: Optional[ssl.SSLContext] = None
         self._connection: Optional[http.client.HTTPConnection] = None
         self.token = ""
 
@@ -166,21 +169,26 @@ class Link:
 
     def _connect(self) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "", self._parts.port
-        kind: Type[http.client.HTTPConnection] = http.client.HTTPConnection
+        connection = http.client.HTTPConnection(
+            host, port, timeout=CONNECT_TIMEOUT_S, blocksize=CHUNK
+        )
         if self._parts.scheme == "https":
-            kind = http.client.HTTPSConnection
-        connection = kind(host, port, timeout=CONNECT_TIMEOUT_S, blocksize=CHUNK)
+            if self._tls is None:
+                # With a pinned CA without dates: boards have no clock (docs/decisions/007).
+                self._tls = trust.context(self._ca, dates=False)
+            connection = http.client.HTTPSConnection(
+                host, port, timeout=CONNECT_TIMEOUT_S, blocksize=CHUNK, context=self._tls
+            )
         connection.connect()
         connection.sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
         self._connection = connection
         return connection
 
-    def _away(self, error: BaseException) -> CoordinatorAway:
+    def _away(self, error: BaseException) -> FedbedError:
         self.close()
-        if getattr(error, "reason", None) in _PLAIN:
-            return CoordinatorAway(
-                f"what listens at {self._url} speaks http, not https: change that in --coordinator."
-            )
+        distrust = trust.refusal(error, self._url, self._ca)
+        if distrust is not None:
+            return distrust
         reason = getattr(error, "strerror", None) or str(error) or type(error).__name__
         return CoordinatorAway(
             f"no answer from the coordinator at {self._url} ({reason}): "

@@ -17,10 +17,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 
 from fedbed.errors import CoordinatorAway, FedbedError, NotFound, UsageError, by_code
+from fedbed.link import trust
 
 CONNECT_S = 5.0
-_PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
-"""What OpenSSL's versions say when the answer to their greeting is plain HTTP."""
 ANSWER_S = 30.0
 """A coordinator that stops a run waits for its process; nothing else takes long."""
 
@@ -28,18 +27,25 @@ ANSWER_S = 30.0
 class Client:
     """One coordinator. The constructor connects to nothing; UsageError for a malformed address.
 
-    token: an access token, for a coordinator that asks for one.
+    token: an access token, for a coordinator that asks for one. ca: a file whose CA alone is
+    trusted; UsageError if it has none. Without it the system's are.
     """
 
     def __init__(
-        self, url: str, transport: httpx.BaseTransport | None = None, token: str = ""
+        self,
+        url: str,
+        transport: httpx.BaseTransport | None = None,
+        token: str = "",
+        ca: Path | None = None,
     ) -> None:
         self.url = _checked(url)
+        self._ca = ca
         # Without trust_env: a proxy that the environment names would be asked for 127.0.0.1.
         self._http = httpx.Client(
             base_url=self.url,
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
             transport=transport,
+            verify=trust.context(ca) if self.url.startswith("https:") else True,
             trust_env=False,
             headers={"Authorization": f"Bearer {token}"} if token else None,
         )
@@ -204,17 +210,16 @@ class Client:
                 )
             return self._stranger()
 
-    def _away(self, error: httpx.HTTPError) -> CoordinatorAway:
+    def _away(self, error: httpx.HTTPError) -> FedbedError:
         if isinstance(error, httpx.ReadTimeout):
             return CoordinatorAway(f"the coordinator at {self.url} takes too long to answer")
         if isinstance(error, httpx.RemoteProtocolError):
             return CoordinatorAway(
                 f"the coordinator at {self.url} broke off, or what listens there speaks no HTTP"
             )
-        if any(word in str(error) for word in _PLAIN):
-            return CoordinatorAway(
-                f"what listens at {self.url} speaks http, not https: change that in --coordinator"
-            )
+        distrust = trust.refusal(error, self.url, self._ca)
+        if distrust is not None:
+            return distrust
         return CoordinatorAway(
             f"no coordinator answers at {self.url}: start one with `fedbed coordinator`, "
             "or name another with --coordinator"

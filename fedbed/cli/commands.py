@@ -236,6 +236,7 @@ def _add_experiment_options(parser: argparse.ArgumentParser) -> None:
         help="run there (default: $FEDBED_COORDINATOR, else on nodes started here)",
     )
     _add_token(parser)
+    _add_ca(parser)
     parser.add_argument(
         "--nodes", type=_count, metavar="N", help="number of nodes (default: the experiment's)"
     )
@@ -271,6 +272,7 @@ def _add_coordinator(parser: argparse.ArgumentParser) -> None:
         help="default: $FEDBED_COORDINATOR or %(default)s",
     )
     _add_token(parser)
+    _add_ca(parser)
 
 
 def _add_token(parser: argparse.ArgumentParser) -> None:
@@ -281,6 +283,16 @@ def _add_token(parser: argparse.ArgumentParser) -> None:
         default=os.environ.get("FEDBED_TOKEN_FILE") or None,
         help="holds your access token, where the coordinator asks for one "
         "(default: $FEDBED_TOKEN_FILE; or the token itself in $FEDBED_TOKEN)",
+    )
+
+
+def _add_ca(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--ca",
+        type=Path,
+        metavar="FILE",
+        help="trust only the coordinator's CA, in this ca.pem (default: $FEDBED_CA, else the "
+        "system's CAs)",
     )
 
 

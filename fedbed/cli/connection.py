@@ -8,13 +8,15 @@ from pathlib import Path
 
 from fedbed.client import Client
 from fedbed.errors import UsageError
+from fedbed.link import trust
 
 TOKEN_VARIABLE = "FEDBED_TOKEN"
 
 
 def connect(args: argparse.Namespace) -> Client:
     """Return a client for `args.coordinator`; nothing is sent yet. UsageError for a wrong one."""
-    return Client(args.coordinator, token=_token(args.token_file))
+    ca = trust.pinned(args.ca, args.coordinator)
+    return Client(args.coordinator, token=_token(args.token_file), ca=ca)
 
 
 def connect_if_named(args: argparse.Namespace) -> Client | None:
