@@ -18,14 +18,15 @@ from edge_agent.residuals import Residuals
 from edge_agent.spool import Spool
 from edge_agent.worker_process import WorkerDied, WorkerProcess
 from fedbed.disk import is_full
-from fedbed.errors import CoordinatorAway, FedbedError, Untrusted
+from fedbed.errors import CoordinatorAway, FedbedError, NotAdmitted, Untrusted
 from fedbed.link.messages import BlobRef, Timeline, WorkItem, unparse
 
 log = logging.getLogger("fedbed.agent")
 UPLOAD_TIMEOUT_S = 120.0
 DISK_PAUSE_S = 5.0
 AWAY = (CoordinatorAway, NotAdmitted, Untrusted)
-"""This node has joined, so a certificate that it can't trust is a mishap: it keeps what it has."""
+"""None of them lasts for a node that has joined: a coordinator that is away or stands behind
+another's certificate, a credential that is void until the poll, told the same, has joined anew."""
 
 
 class Executor:
