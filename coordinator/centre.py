@@ -50,7 +50,9 @@ class Centre:
         self.exchange = Exchange(self.database, self.board, folder / "runs")
         self.space = Space(folder)
         self.access = AccessService(self.database, folder, settings.access == ENROLLED)
-        self.fleet = FleetService(self.database, self.board, self.live, self.access)
+        self.fleet = FleetService(
+            self.database, self.board, self.live, self.access, settings.max_offences
+        )
         self.runs = RunService(
             self.database,
             self.fleet.fleet,
@@ -79,6 +81,7 @@ class Centre:
         self.fleet.run_of = self.runs.run_of
         self.fleet.on_change = self.runs.fleet_changed
         self.fleet.start()
+        self.exchange.on_refused = self.fleet.conduct.refused
         self.exchange.start()
         self.runs.start()
         self._ticker = asyncio.create_task(self._tick())

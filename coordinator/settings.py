@@ -8,6 +8,7 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from coordinator.fleet.offences import MAX_OFFENCES
 from fedbed import __version__
 from fedbed.cli.parser import Parser
 from fedbed.errors import UsageError
@@ -40,6 +41,8 @@ class Settings:
     def tls(self) -> bool:
         """Whether TLS is spoken."""
         return self.tls_dir is not None or self.tls_cert is not None
+
+    max_offences: int = MAX_OFFENCES
 
 
 def parser() -> argparse.ArgumentParser:
@@ -86,6 +89,14 @@ def parser() -> argparse.ArgumentParser:
         default=MOST_PER_ADDRESS,
         help="limit for each remote address; a node has two (default: %(default)s)",
     )
+    add(
+        "--max-offences",
+        type=_offences,
+        metavar="N",
+        default=MAX_OFFENCES,
+        help="after N offences, such as updates with NaN, a node gets no more work; 0: never mind "
+        "(default: %(default)s)",
+    )
     add("--ready-file", type=Path, metavar="FILE", help="write the address here once it listens")
     add("--stop-with-parent", action="store_true", help="stop when standard input is closed")
     add("--version", action="version", version=f"fedbed {__version__}")
@@ -121,6 +132,7 @@ def parse(argv: list[str]) -> Settings:
         tls_key=args.tls_key,
         tls_dir=args.tls,
         most_per_address=args.connections_per_address,
+        max_offences=args.max_offences,
     )
 
 
@@ -141,6 +153,12 @@ def _port(text: str) -> int:
 def _count(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"given '{text}', allowed: a whole number from 1")
+    return int(text)
+
+
+def _offences(text: str) -> int:
+    if not text.isdecimal() or int(text) > 1000:
+        raise argparse.ArgumentTypeError(f"given '{text}', allowed: 0 to 1000")
     return int(text)
 
 

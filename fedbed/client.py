@@ -104,6 +104,10 @@ class Client:
         """Return all nodes with their state."""
         return self._list("GET", "nodes")
 
+    def node(self, name: str) -> dict[str, Any]:
+        """Return one node with its record of refusals and runs; NotFound if there is none."""
+        return self._object("GET", f"nodes/{_part(name, 'node')}")
+
     def drain(self, name: str, drained: bool = True) -> None:
         """Give a node no new work, or with `drained=False` work again."""
         self._object("POST", f"nodes/{_part(name, 'node')}/drain", params={"drained": drained})

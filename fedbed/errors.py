@@ -104,10 +104,17 @@ class RequirementMissing(FedbedError):
 
 
 class PayloadError(FedbedError):
-    """Bytes that are no valid model payload: damaged, hostile, or of another format version."""
+    """Bytes that are no valid model payload: damaged, hostile, or of another format version.
+
+    kind: what is wrong in a word, for the node's record (`coordinator.fleet.offences` lists them).
+    """
 
     exit_code = 11
     http_status = 422
+
+    def __init__(self, text: str, kind: str = "malformed") -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 class Refused(FedbedError):

@@ -43,6 +43,12 @@ async def list_nodes(_caller: ViewerDep, centre: CentreDep) -> list[dict[str, An
     return centre.fleet.snapshot()
 
 
+@router.get("/nodes/{name}")
+async def show_node(name: str, centre: CentreDep) -> dict[str, Any]:
+    """One node with its record: what it was refused lately, and the runs that it took part in."""
+    return await centre.fleet.record(centre.fleet.fleet.find(name))
+
+
 @router.post("/nodes/{node_id}/work", response_model=PollReply, openapi_extra=_POLL_REQUEST.body())
 async def poll(node_id: str, request: Request, node: NodeDep, centre: CentreDep) -> Response:
     """The open poll: answered when there is work, or something to drop, or after `wait_s`."""
@@ -74,7 +80,7 @@ async def leave(node_id: str, node: NodeDep, centre: CentreDep) -> dict[str, str
 async def drain(
     name: str, _caller: OperatorDep, centre: CentreDep, drained: bool = True
 ) -> dict[str, Any]:
-    """Give a node no new work, or with `drained=false` work again."""
+    """Give a node no new work, or with `drained=false` work again: its offences are forgiven."""
     member = centre.fleet.fleet.find(name)
     centre.fleet.drain(member, drained)
     return {"name": member.name, "drained": drained}

@@ -31,6 +31,10 @@ class Member:
     contact: Contact = field(default_factory=Contact)
     has_polled: bool = False
     drained: bool = False
+    set_aside: str = ""
+    """Why it is drained, if the coordinator did that."""
+    offences: int = 0
+    """Since it was last forgiven."""
     uploading: int = 0
     cost: NodeCost = field(default_factory=NodeCost)
     progress: float = 0.0
@@ -100,6 +104,8 @@ class Fleet:
             apps_allowed=request.apps_allowed,
             contact=known.contact if known else Contact(),
             drained=known.drained if known else False,
+            set_aside=known.set_aside if known else "",
+            offences=known.offences if known else 0,
             live=known.live if known else False,
         )
         member.contact.heard(now)

@@ -13,8 +13,10 @@ from sqlalchemy.orm import Session
 from coordinator.access import service as access_service
 from coordinator.access.enrolments import Enrolment
 from coordinator.access.service import AccessService
+from coordinator.fleet.conduct import Conduct
 from coordinator.fleet.contact import POLL_S, busy_poll_s
 from coordinator.fleet.fleet import Fleet, Member
+from coordinator.fleet.offences import MAX_OFFENCES
 from coordinator.fleet.state import NodeFacts, NodeState, state_of
 from coordinator.live import Live
 from coordinator.runs.board import Board
@@ -37,10 +39,22 @@ TROUBLE_LENGTH = 200
 
 
 class FleetService:
-    """Joins, polls and losses. `on_change` is told of every node that comes or goes."""
+    """Joins, polls and losses. `on_change` is told of every node that comes or goes.
 
-    def __init__(self, database: Database, board: Board, live: Live, access: AccessService) -> None:
+    max_offences: after so many of them a node is set aside; 0: never.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        board: Board,
+        live: Live,
+        access: AccessService,
+        max_offences: int = MAX_OFFENCES,
+    ) -> None:
         self.fleet = Fleet()
+        self.conduct = Conduct(database, self.fleet, live, max_offences)
+        self.conduct.on_set_aside = self._set_aside
         self._database = database
         self._access = access
         self._board = board
@@ -101,13 +115,16 @@ class FleetService:
         self.fleet.forget(member.id)
         self.wake(member.id)
         self._told_run.pop(member.id, None)
-        await self._database.write(lambda s: s.query(tables.Node).filter_by(id=member.id).delete())
+        await self._database.write(lambda s: _forget(s, member.id))
         self._live.say(f"{member.name} was removed", node=member.id)
         self.on_change()
 
     def drain(self, member: Member, drained: bool) -> None:
-        """Give a node no new work, or give it work again."""
+        """Give a node no new work, or forgive its offences and give it work again."""
         member.drained = drained
+        if not drained:
+            member.set_aside, member.offences = "", 0
+        self.conduct.keep(member)
         self._live.say(f"{member.name} {'is drained' if drained else 'takes work again'}")
         self.on_change()
 
@@ -193,24 +210,34 @@ class FleetService:
 
     def snapshot(self) -> list[dict[str, Any]]:
         """Describe all nodes for people and programs."""
-        now = self._now()
-        return [
-            {
-                "id": m.id,
-                "name": m.name,
-                "state": self.state(m),
-                "drained": m.drained,
-                "trouble": m.trouble,
-                "run": self.run_of(m.id),
-                "progress": m.progress if self._board.is_working(m.id) else 0.0,
-                "labels": m.labels,
-                "seen_s_ago": round(now - m.contact.last_seen, 1) if m.has_polled else None,
-                # Not copied deeply: a thousand of these are made for each picture.
-                "agent": vars(m.cost),
-                "profile": vars(m.profile),
-            }
-            for m in sorted(self.fleet, key=lambda m: m.name)
-        ]
+        return [self._describe(m) for m in sorted(self.fleet, key=lambda m: m.name)]
+
+    async def record(self, member: Member) -> dict[str, Any]:
+        """Describe one node, with what it was refused lately and the runs that it took part in."""
+        return {**self._describe(member), **await self.conduct.record(member)}
+
+    def _describe(self, m: Member) -> dict[str, Any]:
+        return {
+            "id": m.id,
+            "name": m.name,
+            "state": self.state(m),
+            "drained": m.drained,
+            "trouble": m.trouble,
+            "set_aside": m.set_aside,
+            "offences": m.offences,
+            "run": self.run_of(m.id),
+            "progress": m.progress if self._board.is_working(m.id) else 0.0,
+            "labels": m.labels,
+            "seen_s_ago": round(self._now() - m.contact.last_seen, 1) if m.has_polled else None,
+            # Not copied deeply: a thousand of these are made for each picture.
+            "agent": vars(m.cost),
+            "profile": vars(m.profile),
+        }
+
+    def _set_aside(self, member: Member) -> None:
+        """Nobody waits for what a node was asked that gets no more work."""
+        self._board.give_up(member.id, member.set_aside)
+        self.on_change()
 
     def _reply(self, member: Member, request: PollRequest) -> PollReply | None:
         run = self.run_of(member.id)
@@ -263,6 +290,11 @@ class FleetService:
         return time.monotonic()
 
 
+def _forget(session: Session, node: str) -> None:
+    session.query(tables.Node).filter_by(id=node).delete()
+    session.query(tables.Offence).filter_by(node=node).delete()
+
+
 def _save(session: Session, member: Member, enrolment: Enrolment | None) -> None:
     if enrolment is not None:
         access_service.save(session, enrolment)
@@ -291,4 +323,7 @@ def _member(row: tables.Node) -> Member:
         labels=row.labels,
         compressors=row.compressors,
         apps_allowed=row.apps_allowed,
+        drained=row.drained,
+        set_aside=row.set_aside,
+        offences=row.offences,
     )

@@ -96,6 +96,8 @@ class ActiveRun:
             await self._send(message)
         elif op == "publish":
             self._on_publish(self, message)
+        elif op == "refused":
+            self._exchange.refused_later(self.id, message)
         elif op in ("finished", "failed", "stopped"):
             self.outcome = message
         else:
@@ -125,7 +127,7 @@ class ActiveRun:
             }
         )
         late = [s.item for s in window.slots.values() if s.state is not SlotState.IN]
-        self._exchange.close(late)
+        self._exchange.close(window.id, late, len(window.slots))
 
     def ask_to_stop(self) -> None:
         """Let the process write down what there is, and end."""
@@ -181,7 +183,9 @@ class ActiveRun:
                 waited = time.monotonic() - begin
                 enough = len(live) >= at_least
                 limit = grace_s if enough else timeout_s
-                if len(live) == len(self.roster) or waited >= limit:
+                # A drained node gets no work, so it isn't waited for where the others are enough.
+                drained = sum(m.drained for m in members.values()) if enough else 0
+                if len(live) + drained == len(self.roster) or waited >= limit:
                     break
                 away = ", ".join(m.name for p, m in sorted(members.items()) if p not in live)
                 self.waiting_for_nodes = (

@@ -116,7 +116,9 @@ def _keep(announced: Announced, part: Path, f: BinaryIO) -> dict[str, Any]:
 def _compare(announced: Announced, sha256: str) -> None:
     # A body that is cut short has another hash as well.
     if sha256 != announced.sha256:
-        raise PayloadError(f"{announced.name}: the bytes that came don't have the announced hash")
+        raise PayloadError(
+            f"{announced.name}: the bytes that came don't have the announced hash", "damaged"
+        )
 
 
 def _create(part: Path) -> BinaryIO:

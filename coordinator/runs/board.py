@@ -135,10 +135,10 @@ class Board:
         entry = self._remove(item)
         self._settle(entry.window, item, SlotState.IN, "")
 
-    def failed(self, item: str, reason: str) -> bool:
-        """A node could not do it; returns whether it tries again."""
+    def failed(self, item: str, reason: str, again: bool = True) -> bool:
+        """A node could not do it; returns whether it tries again, if `again` lets it."""
         entry = self._items[item]
-        if entry.tries_left > 0:
+        if again and entry.tries_left > 0:
             entry.tries_left -= 1
             entry.sent = False
             self.on_wake(entry.node)
@@ -146,6 +146,14 @@ class Board:
         self._remove(item)
         self._settle(entry.window, item, SlotState.FAILED, reason)
         return False
+
+    def give_up(self, node: str, reason: str) -> None:
+        """A node gets no more work: what it was asked has failed."""
+        for item in list(self._by_node.get(node, ())):
+            if item in self._items:
+                entry = self._remove(item)
+                self._settle(entry.window, item, SlotState.FAILED, reason)
+        self.on_wake(node)
 
     def node_lost(self, node: str) -> None:
         """A node went out of contact."""

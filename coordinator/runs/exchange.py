@@ -18,7 +18,9 @@ from typing import Any
 from sqlalchemy import bindparam, insert, update
 from sqlalchemy.orm import Session
 
+from coordinator.fleet import offences
 from coordinator.fleet.fleet import Member
+from coordinator.fleet.offences import Refusal
 from coordinator.runs import answers
 from coordinator.runs.arrivals import Announced, Arrivals
 from coordinator.runs.board import Board, Open
@@ -34,6 +36,8 @@ from fedbed.link.messages import WorkItem, parse
 
 log = logging.getLogger("fedbed.runs")
 SPOOL = "spool"
+TASK = "task"
+"""The kind of app that is a native task."""
 META_ALLOWANCE = 1024 * 1024
 ORPHAN_BYTES = 1024 * 1024 * 1024
 """Limit for results of items whose run has not come back yet after a restart."""
@@ -57,6 +61,7 @@ _CANCELLED = (
     .values(state="cancelled")
 )
 OnReply = Callable[[str, dict[str, Any]], None]
+OnRefused = Callable[[Refusal, bool, bool], None]
 
 
 @dataclass(frozen=True)
@@ -89,7 +94,12 @@ class Exchange:
         self._receiving: dict[str, Upload] = {}
         self._settling: dict[str, Settling] = {}
         self._refused_at = -RETRY_S
+        self._doubtful: dict[str, dict[str, Refusal]] = {}
+        """Window -> item -> what honest nodes do too, if the training diverges on most of them."""
         self.on_reply: OnReply = lambda _run, _message: None
+        self.on_refused: OnRefused = lambda _refusal, _counts, _once: None
+        """Called with everything that is refused, whether it counts as an offence, and whether it
+        may be known already."""
 
     def has_no_room(self) -> bool:
         """Whether results can't be kept, as far as is known: nodes try again every few seconds."""
@@ -175,7 +185,10 @@ class Exchange:
             except PayloadError as error:
                 # It counts as a failure, or a node that errs would train on this for ever.
                 if self._board.is_open(item, member.id):
-                    await self._settle_failure(entry, f"refused: {error}")
+                    self._doubt(entry, error)
+                    again = offences.mends(error.kind)
+                    await self._settle_failure(entry, f"refused: {error}", again=again)
+                self._judge(entry, error)
                 raise
             except OSError as error:
                 # The node keeps the result, and sends it again.
@@ -198,7 +211,8 @@ class Exchange:
     ) -> Arrived:
         limit = _limit(entry)
         if size > limit:
-            raise PayloadError(f"{entry.id}: {size} bytes announced, {limit} allowed")
+            text = f"{entry.id}: {size} bytes announced, {limit} allowed"
+            raise PayloadError(text, "too-large")
         loop = asyncio.get_running_loop()
         folder = self.folder(entry.run)
 
@@ -248,16 +262,20 @@ class Exchange:
     async def _settle_other(self, entry: Open, arrived: Arrived) -> str:
         """Answer for what the run didn't take: news of a failure, or what came too late."""
         if not self._board.is_open(entry.id, entry.node):
-            raise Refused(f"{entry.id}: its round closed while it was being sent")
+            text = f"{entry.id}: its round closed while it was being sent"
+            self.on_refused(Refusal(entry.node, entry.run, entry.id, "late", text), False, False)
+            raise Refused(text)
         arrived.path.unlink(missing_ok=True)
         bytes_down = (arrived.meta.get("timeline") or {}).get("bytes_down", 0)
         reason = str(arrived.meta.get("error"))[:500]
         return await self._settle_failure(entry, reason, bytes_down)
 
-    async def _settle_failure(self, entry: Open, reason: str, bytes_down: object = 0) -> str:
+    async def _settle_failure(
+        self, entry: Open, reason: str, bytes_down: object = 0, again: bool = True
+    ) -> str:
         log.warning("%s failed: %s", entry.id, reason)
         window = self._board.get(entry.id).window
-        if self._board.failed(entry.id, reason):
+        if self._board.failed(entry.id, reason, again):
             told = {"event": "again", "window": window, "item": entry.id, "reason": reason}
             # A failed node's own figure, which nobody has checked.
             fetched = bytes_down if type(bytes_down) is int and bytes_down > 0 else 0
@@ -276,12 +294,36 @@ class Exchange:
         settling = self._settling.get(item)
         if settling is not None:
             await asyncio.wait([settling.end])
-        row = self._database.read(lambda s: s.get(tables.Work, item))
+        run = item.rsplit(".", 2)[0]
+        row, known = self._database.read(
+            lambda s: (s.get(tables.Work, item), s.get(tables.Run, run) is not None)
+        )
         if row is None or row.node != member.id:
-            raise NotFound(f"{item} was never asked of {member.name}")
+            text = f"{item} was never asked of {member.name}"
+            # Another has taken its place, or its spool is older than this coordinator's state.
+            honest = not known if row is None else member.id in row.former
+            if not honest:
+                self.on_refused(Refusal(member.id, run, item, "unasked", text), True, False)
+            raise NotFound(text)
         if row.state == "done" and row.sha256 == sha256:
             return "repeated"
-        raise Refused(f"{item}: its round has closed")
+        text = f"{item}: its round has closed"
+        kind = "duplicate" if row.state == "done" else "late"
+        self.on_refused(Refusal(member.id, run, item, kind, text), False, False)
+        raise Refused(text)
+
+    def _doubt(self, entry: Open, error: PayloadError) -> None:
+        """Put off the judgement on what may be the experiment's fault, until the window closes."""
+        if entry.window and offences.may_be_shared(error.kind):
+            refusal = Refusal(entry.node, entry.run, entry.id, error.kind, f"refused: {error}")
+            self._doubtful.setdefault(entry.window, {})[entry.id] = refusal
+
+    def _judge(self, entry: Open, error: PayloadError) -> None:
+        if offences.may_be_shared(error.kind):
+            return
+        of_task = entry.item is not None and entry.item.app.kind == TASK
+        refusal = Refusal(entry.node, entry.run, entry.id, error.kind, f"refused: {error}")
+        self.on_refused(refusal, offences.is_offence(error.kind, of_task), False)
 
     def _tell(
         self, run: str, window: str, item: str, path: Path, size: int, upload_s: float
@@ -289,11 +331,31 @@ class Exchange:
         message = {"event": "reply", "window": window, "item": item, "file": str(path)}
         self.on_reply(run, dict(message, bytes=size, upload_s=round(upload_s, 4)))
 
-    def close(self, items: list[str]) -> None:
-        """Items of a closed window that never came are wanted no more."""
-
+    def close(self, window: str, items: list[str], asked: int) -> None:
+        """A window of `asked` items has closed; those of `items`, which never came, are wanted no
+        more.
+        """
         for item in items:
             self._database.note(Row(_CANCELLED, {"item": item}))
+        doubtful = self._doubtful.pop(window, {})
+        shared = offences.is_shared(len(doubtful), asked)
+        for refusal in doubtful.values():
+            self.on_refused(refusal, not shared, False)
+
+    def forget(self, run: str) -> None:
+        """A run is over: windows of it that are still open close no more."""
+        for window in [w for w in self._doubtful if w.rsplit(".", 1)[0] == run]:
+            del self._doubtful[window]
+
+    def refused_later(self, run: str, message: dict[str, Any]) -> None:
+        """The run's process has refused a result that had passed the checks at the door.
+
+        After a restart it comes to the same results again, and says the same of them.
+        """
+        item, kind, text = (str(message[key]) for key in ("item", "kind", "text"))
+        row = self._database.read(lambda s: s.get(tables.Work, item))
+        if row is not None:
+            self.on_refused(Refusal(row.node, run, item, kind, text), bool(message["counts"]), True)
 
 
 def _limit(entry: Open) -> int:
@@ -309,20 +371,23 @@ def _verify(path: Path, entry: Open, hashed: bool) -> dict[str, Any]:
     result = envelope.Envelope.open(path, _limit(entry))
     meta: dict[str, Any] = result.meta
     if meta.get("item") != entry.id:
-        raise PayloadError(f"{entry.id}: the result says that it belongs to {meta.get('item')!r}")
+        text = f"{entry.id}: the result says that it belongs to {meta.get('item')!r}"
+        raise PayloadError(text, "wrong-item")
     if meta.get("error"):
         return meta
     answers.check(meta, result.names)
     specs = None if entry.expect is None else [ArraySpec(n, d, s) for n, d, s in entry.expect]
     if specs is not None and len(result.names) != 1:
-        raise PayloadError(f"{entry.id}: {len(result.names)} array records came, 1 expected")
+        text = f"{entry.id}: {len(result.names)} array records came, 1 expected"
+        raise PayloadError(text, "shape")
     sent = _sent(entry)
     for record in meta["records"]:
         if record["kind"] == "arrays":
             with result.payload(record["payload"]) as payload:
                 base = payload.needs_reference
                 if sent is not None and base is not None and base != sent.get(record["name"]):
-                    raise PayloadError(f"{entry.id}: a difference to another model than was sent")
+                    text = f"{entry.id}: a difference to another model than was sent"
+                    raise PayloadError(text, "wrong-reference")
                 payload.verify(specs, finite=entry.finite, hashed=hashed)
     return meta
 
@@ -368,6 +433,8 @@ def _reopen(session: Session, rows: dict[str, dict[str, Any]]) -> dict[str, tabl
             session.expunge(known)
             done[item] = known
         else:
+            if known.node != row["node"]:
+                known.former = [*known.former, known.node]
             known.state, known.node, known.fingerprint = "open", row["node"], row["fingerprint"]
     new = [row for item, row in rows.items() if item not in there]
     if new:

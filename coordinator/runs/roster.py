@@ -24,6 +24,8 @@ class Candidate:
     """Another run that it takes part in."""
     lacks: str = ""
     """What this run needs and the node doesn't have; empty if nothing."""
+    set_aside: str = ""
+    """Why it is drained, if the coordinator did that."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ def _obstacle(candidate: Candidate) -> str:
     if not candidate.live:
         return "is offline"
     if candidate.drained:
-        return "is drained"
+        return f"is {candidate.set_aside or 'drained'}"
     if candidate.busy_with:
         return f"is busy with run {candidate.busy_with}"
     return candidate.lacks

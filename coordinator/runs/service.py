@@ -236,6 +236,7 @@ class RunService:
             run.outcome = _failed(f"a fault of the coordinator ({type(error).__name__}: {error})")
             await run.stop()
         self._board.cancel(run.id)
+        self._exchange.forget(run.id)
         if self._stopping and run.outcome is None:
             return
         outcome = run.outcome or {"op": "stopped", "detail": "stopped; its process had died"}
@@ -387,6 +388,7 @@ class RunService:
             drained=member.drained,
             busy_with=self.run_of(member.id),
             lacks=spec.lacks(member),
+            set_aside=member.set_aside,
         )
 
 

@@ -35,7 +35,7 @@ class Upload:
         while (piece := await self._next()) is not None:
             self.received += len(piece)
             if self.received > size:
-                raise PayloadError("more bytes came than were announced")
+                raise PayloadError("more bytes came than were announced", "too-large")
             pieces.append(piece)
             held += len(piece)
             if held >= BATCH_BYTES:

@@ -26,6 +26,7 @@ from sqlalchemy import Executable, create_engine, event
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
+from coordinator.store import columns
 from coordinator.store.tables import Base
 from fedbed.disk import is_full, sync_folder
 from fedbed.errors import FedbedError, StorageFull
@@ -76,11 +77,13 @@ class Database:
         return cls(f"sqlite:///{folder / 'fedbed.sqlite'}")
 
     def start(self) -> None:
-        """Connect, make missing tables, start the writer."""
+        """Connect, make missing tables and columns, start the writer."""
         self._engine = create_engine(self._url)
         if self._engine.dialect.name == "sqlite":
             event.listen(self._engine, "connect", _tune_sqlite)
         Base.metadata.create_all(self._engine)
+        with self._engine.begin() as connection:
+            columns.add_missing(connection, Base.metadata)
         self._thread = threading.Thread(target=self._serve, name="database")
         self._thread.start()
 

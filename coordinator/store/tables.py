@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, Float, Index, Integer, String, Text
+from sqlalchemy import JSON, BigInteger, Float, Index, Integer, String, Text, false
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 
@@ -26,6 +26,27 @@ class Node(Base):
     compressors: Mapped[list[str]] = mapped_column(JSON)
     apps_allowed: Mapped[bool]
     joined_at: Mapped[float] = mapped_column(Float)
+    drained: Mapped[bool] = mapped_column(default=False, server_default=false())
+    set_aside: Mapped[str] = mapped_column(Text, default="", server_default="")
+    """Why the coordinator gives it no more work; empty if it does, or an operator said so."""
+    offences: Mapped[int] = mapped_column(Integer, default=0, server_default="0")
+    """Since it was last forgiven."""
+
+
+class Offence(Base):
+    """Something of a node's that was refused; `counts` if it was the node's offence."""
+
+    __tablename__ = "offences"
+    __table_args__ = (Index("offences_of_node", "node", "id"),)
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    node: Mapped[str] = mapped_column(String(32))
+    run: Mapped[str] = mapped_column(String(96))
+    item: Mapped[str] = mapped_column(String(160))
+    at: Mapped[float] = mapped_column(Float)
+    kind: Mapped[str] = mapped_column(String(32))
+    text: Mapped[str] = mapped_column(Text)
+    counts: Mapped[bool]
 
 
 class Enrolment(Base):
@@ -100,6 +121,8 @@ class Work(Base):
     bytes_up: Mapped[int] = mapped_column(BigInteger, default=0)
     timeline: Mapped[dict[str, Any]] = mapped_column(JSON, default=dict)
     reason: Mapped[str] = mapped_column(Text, default="")
+    former: Mapped[list[str]] = mapped_column(JSON, default=list, server_default="[]")
+    """Nodes that it was asked of before another took their place."""
 
 
 class Round(Base):

@@ -91,15 +91,16 @@ def register_nodes(subparsers: Subparsers) -> None:
     """Add `fedbed nodes`."""
     parser = subparsers.add_parser(
         "nodes",
-        help="list a coordinator's nodes; drain, resume or remove one",
-        description="List the nodes of a coordinator, or change what one may do.",
+        help="list a coordinator's nodes; show, drain, resume or remove one",
+        description="List the nodes of a coordinator, look at one, or change what it may do.",
         epilog="actions:\n"
         "  list           all nodes with their state (default)\n"
+        "  show NAME      what it is, what it was refused, and the runs that it took part in\n"
         "  drain NAME     give the node no new work; what it has, it finishes\n"
-        "  resume NAME    give it work again\n"
+        "  resume NAME    forgive its offences and give it work again\n"
         "  remove NAME    strike it off the books: its credential is void, its name is free",
     )
-    actions = ["list", "drain", "resume", "remove"]
+    actions = ["list", "show", "drain", "resume", "remove"]
     parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION")
     parser.add_argument("name", nargs="?", metavar="NAME", help="the node's name")
     _add_coordinator(parser)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import time
 
 from rich.text import Text
 
@@ -15,9 +16,11 @@ from fedbed.client import Client
 from fedbed.errors import UsageError
 from fedbed.units import format_bytes, format_duration
 
+TITLES = ("node", "state", "seen", "offences", "machine", "agent memory", "run")
+
 
 def nodes(args: argparse.Namespace) -> int:
-    """List the nodes, or drain, resume or remove one."""
+    """List the nodes, or show, drain, resume or remove one."""
     if args.action != "list" and not args.name:
         raise UsageError(f"nodes {args.action}: which node? fedbed nodes {args.action} NAME")
     if args.action == "list" and args.name:
@@ -25,6 +28,9 @@ def nodes(args: argparse.Namespace) -> int:
     with connect(args) as client:
         if args.action == "list":
             _list(client, args.json)
+            return 0
+        if args.action == "show":
+            _show(client.node(args.name), args.json)
             return 0
         if args.action == "remove":
             client.remove(args.name)
@@ -35,7 +41,7 @@ def nodes(args: argparse.Namespace) -> int:
     else:
         done = {
             "drain": "gets no new work; what it has, it finishes",
-            "resume": "takes work again",
+            "resume": "takes work again; its offences are forgiven",
             "remove": "was removed; its name is free",
         }
         print(f"{args.name} {done[args.action]}")
@@ -50,8 +56,38 @@ def _list(client: Client, as_json: bool) -> None:
     if not found:
         print(f"no node has joined {client.url} yet: fedbed agent --coordinator {client.url}")
         return
-    titles = ("node", "state", "seen", "machine", "agent memory", "run")
-    listing.show(titles, map(_row, found), whole=("node", "state", "seen"))
+    listing.show(TITLES, map(_row, found), whole=TITLES[:4])
+
+
+def _show(node: Row, as_json: bool) -> None:
+    if as_json:
+        print(json.dumps(node, indent=2))
+        return
+    listing.show(TITLES, [_row(node)], whole=TITLES[:4])
+    if node.get("set_aside"):
+        print(f"\n{node['set_aside']}\nforgive it: fedbed nodes resume {node['name']}")
+    refusals = readings.rows(node.get("refusals"))
+    print()
+    if refusals:
+        titles = ("when", "kind", "counts", "why")
+        listing.show(titles, map(_refusal, refusals), whole=titles[:3])
+    else:
+        print("nothing of it was ever refused")
+    runs = readings.rows(node.get("runs"))
+    if runs:
+        print()
+        lines = ([Text(str(run["id"])), Text(str(run["state"]))] for run in runs)
+        listing.show(("run", "state"), lines, whole=("run", "state"))
+
+
+def _refusal(refusal: Row) -> list[Text]:
+    at = time.localtime(float(readings.number(refusal.get("at")) or 0))
+    return [
+        Text(time.strftime("%Y-%m-%d %H:%M:%S", at)),
+        Text(str(refusal.get("kind"))),
+        Text("yes" if refusal.get("counts") else "no"),
+        Text(str(refusal.get("text"))),
+    ]
 
 
 def _row(node: Row) -> list[Text]:
@@ -65,6 +101,7 @@ def _row(node: Row) -> list[Text]:
         Text(str(node.get("name"))),
         Text(f"{state}: {trouble}" if trouble else state, STATES.get(state, "")),
         Text("-" if seen is None else f"{format_duration(float(round(seen)))} ago"),
+        Text(str(node.get("offences") or "-")),
         Text(machine),
         Text(format_bytes(int(readings.number(agent.get("rss_bytes")) or 0))),
         Text(str(node.get("run") or "-")),

@@ -49,7 +49,8 @@ def check_finite(spec: ArraySpec, array: npt.NDArray[Any], is_difference: bool) 
     wrong = array.size - int(np.count_nonzero(_fine(array, is_difference)))
     if wrong:
         raise PayloadError(
-            f"array {show(spec.name)}: {wrong} of {array.size} values are NaN or infinite"
+            f"array {show(spec.name)}: {wrong} of {array.size} values are NaN or infinite",
+            "not-finite",
         )
 
 

@@ -152,7 +152,9 @@ def parse(text: bytes, max_bytes: int) -> Header:
             raise PayloadError(f"array {show(entry.spec.name)} comes twice")
         total += entry.spec.nbytes
         if total > max_bytes:
-            raise PayloadError(f"payload holds more than the {max_bytes} bytes permitted here")
+            raise PayloadError(
+                f"payload holds more than the {max_bytes} bytes permitted here", "too-large"
+            )
         entries[entry.spec.name] = entry
     header = Header(profile, tuple(entries.values()), sha256, reference)
     if _canonical(header) != text:

@@ -84,7 +84,9 @@ def quantise(values: Difference, scales: Floats, seed: Tuple[int, int]) -> Level
 def check_scales(scales: Floats, name: str) -> None:
     """Raise PayloadError unless all scales are such as `scales_of` makes."""
     if not np.all((scales >= LEAST_SCALE) & (scales <= LARGEST_SCALE)):
-        raise PayloadError(f"array {show(name)}: a scale is NaN, infinite or out of range")
+        raise PayloadError(
+            f"array {show(name)}: a scale is NaN, infinite or out of range", "not-finite"
+        )
 
 
 def restore(levels: Levels, scales: Floats) -> Floats:

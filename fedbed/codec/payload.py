@@ -205,7 +205,9 @@ class Payload:
         for chunk in self._source.chunks(self._body, self._header.body_bytes):
             digest.update(chunk)
         if digest.hexdigest() != self._header.sha256:
-            raise PayloadError("payload body is damaged: its sha256 isn't the declared one")
+            raise PayloadError(
+                "payload body is damaged: its sha256 isn't the declared one", "damaged"
+            )
 
     def _glance(self, entry: Entry, offset: int, finite: bool) -> bool:
         """Decompress byte planes; whether that shows all that `verify` wants to know.
@@ -247,7 +249,9 @@ class Payload:
             values = lossy.decode(spec, entry.stages, entry.segments, pieces)
         except MemoryError as error:
             name = show(spec.name)
-            raise PayloadError(f"array {name}: no memory for {spec.nbytes} bytes") from error
+            raise PayloadError(
+                f"array {name}: no memory for {spec.nbytes} bytes", "memory"
+            ) from error
         return values.reshape(spec.shape)
 
     def _base(self, spec: ArraySpec) -> npt.NDArray[np.float32]:

@@ -8,6 +8,8 @@ from typing import Dict, Sequence, Tuple
 
 from fedbed.errors import PayloadError
 
+SHAPE = "shape"
+"""The kind of error of arrays that don't have the form of those expected."""
 MAX_NAME_BYTES = 512
 MAX_DIMS = 32  # numpy 1 on old nodes has no more
 
@@ -88,19 +90,23 @@ def compare(expect: Sequence[ArraySpec], came: Sequence[ArraySpec]) -> None:
     given = {spec.name: spec for spec in came}
     for name in wanted:
         if name not in given:
-            raise PayloadError(f"array {show(name)} is missing; {_these(came)} came")
+            raise PayloadError(f"array {show(name)} is missing; {_these(came)} came", SHAPE)
     for name in given:
         if name not in wanted:
-            raise PayloadError(f"array {show(name)} came and isn't expected; {_these(expect)} are")
+            raise PayloadError(
+                f"array {show(name)} came and isn't expected; {_these(expect)} are", SHAPE
+            )
     for name, spec in wanted.items():
         if spec != given[name]:
             raise PayloadError(
-                f"array {show(name)}: expected {_kind(spec)}, came {_kind(given[name])}"
+                f"array {show(name)}: expected {_kind(spec)}, came {_kind(given[name])}",
+                SHAPE if spec.dtype == given[name].dtype else "dtype",
             )
     for want, have in zip(expect, came):
         if want.name != have.name:
             raise PayloadError(
-                f"arrays in another order: expected {show(want.name)}, came {show(have.name)}"
+                f"arrays in another order: expected {show(want.name)}, came {show(have.name)}",
+                SHAPE,
             )
 
 

@@ -124,7 +124,9 @@ class Envelope:
         path = Path(path)
         size = path.stat().st_size
         if size > max_bytes:
-            raise PayloadError(f"result of {size} bytes; at most {max_bytes} are permitted here")
+            raise PayloadError(
+                f"result of {size} bytes; at most {max_bytes} are permitted here", "too-large"
+            )
         meta, slots = _read_head(path)
         return cls(path, meta, slots, max_bytes)
 

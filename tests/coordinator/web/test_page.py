@@ -221,6 +221,26 @@ def test_who_has_to_sign_in_does(page: Page, stub: Stub, complaints: Complaints)
     page.get_by_text("Your access has ended").wait_for()
 
 
+def test_offences_and_a_node_set_aside_are_shown_with_the_reason(page: Page, stub: Stub) -> None:
+    why = "set aside after 3 offences: refused: array 'w': 7 of 7 values are NaN or infinite"
+    aside = node("pi-2", "drained", drained=True, offences=3, set_aside=why)
+    few = [node("pi-1"), aside, node("pi-3", offences=1)]
+    stub.show(picture(few))
+    page.goto(stub.url)
+    card = page.locator("[data-node=pi-2]")
+    card.wait_for()
+    assert why in card.inner_text()
+    assert "1 offence" in page.locator("[data-node=pi-3] .mark").inner_text()
+    assert not page.locator("[data-node=pi-1] .mark").is_visible()
+    resume = page.get_by_role("button", name="Resume pi-2")
+    assert resume.get_attribute("title") == "Forgive its offences and give it work again"
+    stub.show(picture([*few, *(node(f"more-{n}") for n in range(30))]))
+    tile = page.locator("[data-node=pi-2].tile")
+    tile.wait_for()
+    assert why in (tile.get_attribute("aria-label") or "")
+    assert page.locator(".tile[data-mark]").count() == 2
+
+
 def test_markup_in_names_is_text(page: Page, stub: Stub) -> None:
     bad = "<script>window.hacked = 1</script><img src=x onerror='window.hacked = 2'>"
     ended = run("r0", "failed", name=bad, error=bad, error_code=bad, history=[])

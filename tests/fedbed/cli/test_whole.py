@@ -93,6 +93,10 @@ def test_nodes_are_listed_and_steered(tmp_path: Path, testbed: LocalTestbed) -> 
     assert fedbed(tmp_path, "nodes", "resume", "node-1", url=testbed.url)[0] == 0
     assert state() == "ready"
     assert "node-2" in fedbed(tmp_path, "nodes", url=testbed.url)[1]
+    code, out, _ = fedbed(tmp_path, "nodes", "show", "node-1", url=testbed.url)
+    assert code == 0
+    assert "nothing of it was ever refused" in out
+    assert "quick" in out, "the runs that it took part in"
 
 
 def test_a_run_that_lacks_nodes_fails_with_its_own_exit_code(

@@ -1,0 +1,125 @@
+"""What nodes were refused, and what follows: their records, and being set aside."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from typing import Any
+
+from sqlalchemy import delete, select
+from sqlalchemy.orm import Session
+
+from coordinator.fleet import offences
+from coordinator.fleet.fleet import Fleet, Member
+from coordinator.fleet.offences import Refusal
+from coordinator.live import Live
+from coordinator.store import tables
+from coordinator.store.database import Database
+
+log = logging.getLogger("fedbed.fleet")
+KEPT = 200
+"""Refusals that are kept of each node: one that sends rubbish must not fill the disk."""
+SHOWN = 50
+TEXT_CHARS = 500
+
+
+class Conduct:
+    """Takes refusals in. `on_set_aside(member)` is called when a node gets no more work."""
+
+    def __init__(self, database: Database, fleet: Fleet, live: Live, most: int) -> None:
+        self._database = database
+        self._fleet = fleet
+        self._live = live
+        self._most = most
+        self.on_set_aside: Callable[[Member], None] = lambda _member: None
+
+    def refused(self, refusal: Refusal, counts: bool, once: bool = False) -> None:
+        """Enter a refusal in its node's record; if it `counts` as an offence, draw consequences.
+
+        once: the same kind of refusal of the same item is not entered again.
+        """
+        if not self._fleet.has(refusal.node) or (once and self._knows(refusal)):
+            return
+        member = self._fleet.get(refusal.node)
+        self._database.note(lambda session: _enter(session, refusal, counts, time.time()))
+        if not counts:
+            return
+        member.offences += 1
+        which = offences.counted(member.offences, self._most)
+        said = f"{member.name}: {which}: {refusal.text}"
+        self._live.say(said[:TEXT_CHARS], run=refusal.run, node=member.id)
+        log.warning("%s", said)
+        if offences.sets_aside(member.offences, self._most) and not member.set_aside:
+            member.drained = True
+            member.set_aside = offences.reason(member.offences, refusal.text)[:TEXT_CHARS]
+            self._live.say(f"{member.name} is {member.set_aside}", node=member.id)
+            self.on_set_aside(member)
+        self.keep(member)
+
+    def keep(self, member: Member) -> None:
+        """Write down whether a node gets work, and why not."""
+        standing = (member.drained, member.set_aside, member.offences)
+
+        def store(session: Session) -> None:
+            row = session.get(tables.Node, member.id)
+            if row is not None:
+                row.drained, row.set_aside, row.offences = standing
+
+        self._database.note(store)
+
+    async def record(self, member: Member) -> dict[str, Any]:
+        """Return a node's latest refusals and the runs that it took part in, newest first."""
+        # By the writer, behind all that is on its way into the database.
+        return await self._database.write(lambda session: _record(session, member.id))
+
+    def _knows(self, refusal: Refusal) -> bool:
+        wanted = {"node": refusal.node, "item": refusal.item, "kind": refusal.kind}
+        return self._database.read(
+            lambda s: s.query(tables.Offence).filter_by(**wanted).first() is not None
+        )
+
+
+def _enter(session: Session, refusal: Refusal, counts: bool, at: float) -> None:
+    session.add(
+        tables.Offence(
+            node=refusal.node,
+            run=refusal.run,
+            item=refusal.item[:160],
+            at=at,
+            kind=refusal.kind,
+            text=refusal.text[:TEXT_CHARS],
+            counts=counts,
+        )
+    )
+    session.flush()
+    mine = select(tables.Offence.id).where(tables.Offence.node == refusal.node)
+    oldest = mine.order_by(tables.Offence.id.desc()).limit(1).offset(KEPT).scalar_subquery()
+    session.execute(
+        delete(tables.Offence).where(
+            tables.Offence.node == refusal.node, tables.Offence.id <= oldest
+        )
+    )
+
+
+def _record(session: Session, node: str) -> dict[str, Any]:
+    rows = session.query(tables.Offence).filter_by(node=node).order_by(tables.Offence.id.desc())
+    mine = session.query(tables.Work.run).filter_by(node=node).distinct()
+    runs = session.query(tables.Run).where(tables.Run.id.in_(mine))
+    return {
+        "refusals": [
+            {
+                "at": row.at,
+                "run": row.run,
+                "item": row.item,
+                "kind": row.kind,
+                "text": row.text,
+                "counts": row.counts,
+            }
+            for row in rows.limit(SHOWN)
+        ],
+        "runs": [
+            {"id": row.id, "state": row.state, "submitted_at": row.submitted_at}
+            for row in runs.order_by(tables.Run.submitted_at.desc()).limit(SHOWN)
+        ],
+    }
