@@ -111,6 +111,7 @@ def _nodes(result: Row) -> tuple[list[str], list[list[Shown | str]]]:
         table.append(
             {
                 "node": names[partition_of(row)],
+                "adversary": text(row.get("adversary")),
                 "machine": text(profile.get("machine")),
                 "system": text(profile.get("system")),
                 "cores": wording.plain(profile.get("cpus")),

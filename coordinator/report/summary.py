@@ -94,6 +94,7 @@ def _facts(result: Row) -> list[Fact]:
         ("data set", text(result.get("dataset"))),
         ("partition", f"{scheme} ({args})" if scheme and args else scheme),
         ("nodes", str(len(nodes)) if nodes else ""),
+        ("adversaries", text(mapping(result.get("adversaries")).get("text"))),
         ("rounds", shown_rounds),
         ("seed", text(result.get("seed")) if wording.seed_of(result) else ""),
         ("started", wording.moment(result.get("started_at"))),

@@ -243,6 +243,7 @@ def _summary(
         "asked": training.asked if training else 0,
         "participants": len(training.nodes) if training else 0,
         "missing": {str(p): why for p, why in sorted(training.missing.items())} if training else {},
+        "bounded": {str(p): why for e in exchanges for p, why in e.bounded.items()},
         "retried": [[p, why] for e in exchanges for p, why in e.retried],
         "reason": training.reason if training else "",
         "bytes_up": sum(e.bytes_up for e in exchanges),

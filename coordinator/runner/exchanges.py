@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from flwr.app import Message
 
+from coordinator.fleet import offences
 from coordinator.runner.replies import Reply
+from coordinator.runner.screen import Complaint
 from coordinator.runner.sent import Sent
 from fedbed.link.messages import WorkItem
 
@@ -48,6 +51,8 @@ class Exchanged:
     asked: int
     reason: str
     missing: dict[int, str]
+    bounded: dict[int, str]
+    """Partitions whose update counts for less than it was, with the reason."""
     retried: list[tuple[int, str]]
     """Partitions whose node tried again, with the reason; a node may come several times."""
     wall_s: float
@@ -78,6 +83,10 @@ class Outgoing:
     replies: dict[int, Reply] = field(default_factory=dict)
     missing: dict[int, str] = field(default_factory=dict)
     failed: set[int] = field(default_factory=set)
+    norms: dict[int, Future[float]] = field(default_factory=dict)
+    """Partition -> how long its update is, being measured."""
+    refused: dict[int, Complaint] = field(default_factory=dict)
+    bounded: dict[int, Complaint] = field(default_factory=dict)
     retried: list[tuple[int, str]] = field(default_factory=list)
     bytes_lost: int = 0
     """What nodes fetched for tries that failed."""
@@ -98,6 +107,36 @@ class Outgoing:
         self.reason = str(event["reason"])
         self.missing.update({int(p): str(why) for p, why in event["missing"].items()})
         self.failed = {int(p) for p in event["failed"]}
+
+    def refuse(self, partition: int, complaint: Complaint) -> None:
+        """Do without a reply that came."""
+        self.refused[partition] = complaint
+        self.missing[partition] = f"refused: {complaint.text}"
+        del self.replies[partition]
+
+    def bounded_texts(self) -> dict[int, str]:
+        """Say of each partition whose update counts for less why that is."""
+        return {partition: why.text for partition, why in sorted(self.bounded.items())}
+
+    def notes(self, of_task: bool) -> list[dict[str, Any]]:
+        """Return what goes into the nodes' records: item, kind, text, and whether it counts."""
+        found = [(p, why, self._counts(why.kind, of_task)) for p, why in self.refused.items()]
+        found += [(p, why, False) for p, why in self.bounded.items()]
+        return [
+            {
+                "item": f"{self.window}.{partition}",
+                "kind": why.kind,
+                "text": f"{'refused' if partition in self.refused else 'bounded'}: {why.text}",
+                "counts": counts,
+            }
+            for partition, why, counts in sorted(found)
+        ]
+
+    def _counts(self, kind: str, of_task: bool) -> bool:
+        """Whether a refusal of this kind is its node's offence, beside what the others sent."""
+        same = sum(why.kind == kind for why in self.refused.values())
+        shared = offences.may_be_shared(kind) and offences.is_shared(same, len(self.messages))
+        return offences.is_offence(kind, of_task) and not shared
 
     def all_failed(self) -> bool:
         """Whether the nodes were there, and their work failed on every one of them."""
@@ -123,6 +162,7 @@ class Outgoing:
             asked=len(self.messages),
             reason=self.reason,
             missing=dict(self.missing),
+            bounded=self.bounded_texts(),
             retried=list(self.retried),
             wall_s=round(wall_s, 4),
             encode_s=round(self.encode_s, 4),

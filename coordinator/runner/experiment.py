@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 
+from coordinator.runner.adversaries import Adversaries
 from coordinator.runner.average import average
 from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoints
@@ -19,6 +20,7 @@ from coordinator.runner.outcome import Outcome
 from coordinator.runner.patience import Patience, PatientBlobs
 from coordinator.runner.policy import Policy
 from coordinator.runner.samples import Samples
+from coordinator.runner.screening import Screening
 from coordinator.runner.twin import train as train_twin
 from coordinator.runs.spec import experiment_of
 from coordinator.store.blobs import BlobStore
@@ -59,7 +61,11 @@ class ExperimentRun:
         items.data = samples.deal(blobs)
         items.expect = [codec.ArraySpec(name, str(a.dtype), a.shape) for name, a in initial.items()]
         grid = EdgeGrid(channel, order.number, policy, items)
-        grid.samples = samples.sizes()
+        grid.screening = Screening(experiment.screening, samples.sizes())
+        adversaries = Adversaries.choose(experiment.adversaries, order.partitions, seed)
+        items.adversaries = outcome.adversaries = adversaries
+        if adversaries.partitions and not order.resume:
+            channel.publish("event", adversaries.describe())
         outcome.grid = grid
         flower.become(order.number, flower.SERVER_NODE_ID)
         flower.replace_averaging(average)

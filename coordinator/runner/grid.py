@@ -12,12 +12,13 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
-from coordinator.runner import screen
 from coordinator.runner.channel import Channel
 from coordinator.runner.exchanges import Exchanged, Outgoing, Participant
 from coordinator.runner.items import ItemMaker
 from coordinator.runner.policy import Policy
 from coordinator.runner.replies import Reply, materialise, misfits
+from coordinator.runner.screen import Complaint
+from coordinator.runner.screening import Screening
 from fedbed import flower
 from fedbed.errors import NodesMissing, PayloadError, RunFailed, by_code
 from fedbed.link.messages import unparse
@@ -37,8 +38,8 @@ class EdgeGrid(Grid):
         self._pushed: dict[str, Outgoing] = {}
         self._said: set[str] = set()
         """Compromises with nodes that watchers know of."""
-        self.samples: dict[int, int] = {}
-        """Native tasks: the size of each partition, where the run dealt it out."""
+        self.screening: Screening | None = None
+        """Native tasks: what is believed of what nodes send."""
         self.lazy = False
         """Whether replies may decode lazily: only where they are used up before the next round."""
         self.exchanges = 0
@@ -216,6 +217,7 @@ class EdgeGrid(Grid):
         outgoing.closed = False
         outgoing.missing.clear()
         outgoing.replies.clear()
+        outgoing.norms.clear()
         self._channel.tell(
             "send",
             window=outgoing.window,
@@ -264,6 +266,8 @@ class EdgeGrid(Grid):
         reply = Reply(partition, Path(event["file"]), event["bytes"], event["upload_s"])
         reply.open()
         outgoing.arrived(reply)
+        if self.screening is not None and outgoing.kind == "train":
+            self.screening.measure(outgoing, reply)
         self.bytes_up += reply.size
         self.bytes_down += int(reply.meta["timeline"]["bytes_down"])
 
@@ -283,17 +287,34 @@ class EdgeGrid(Grid):
     def _finish(self, outgoing: Outgoing) -> list[Message]:
         """Turn what came into messages in node order, and what didn't into error replies."""
         partitions = sorted(outgoing.messages)
-        answers = [self._answer(outgoing, partition) for partition in partitions]
-        for position, reason in misfits(answers).items():
-            partition = partitions[position]
-            outgoing.missing[partition] = reason
-            del outgoing.replies[partition]
-            answers[position] = flower.error_reply(outgoing.messages[partition], reason)
-        for partition, reason in sorted(outgoing.missing.items()):
-            name = self.participants[partition].name
-            self._channel.publish("event", f"{outgoing.label}: without {name}: {reason}")
+        answers = {partition: self._answer(outgoing, partition) for partition in partitions}
+        found = misfits(list(answers.values()))
+        self._refuse(outgoing, answers, {partitions[at]: why for at, why in found.items()})
+        if self.screening is not None:
+            findings = self.screening.look(answers, outgoing)
+            self._refuse(outgoing, answers, findings.refused)
+            outgoing.bounded = findings.bounded
+        self._say(outgoing)
         self.log.append(outgoing.exchanged(time.monotonic(), self.participants))
-        return answers
+        return list(answers.values())
+
+    def _refuse(
+        self, outgoing: Outgoing, answers: dict[int, Message], found: dict[int, Complaint]
+    ) -> None:
+        for partition, complaint in found.items():
+            outgoing.refuse(partition, complaint)
+            message = outgoing.messages[partition]
+            answers[partition] = flower.error_reply(message, outgoing.excuse(message))
+
+    def _say(self, outgoing: Outgoing) -> None:
+        """Tell watchers who is missing and who counts for less, and the nodes' records why."""
+        said = {**outgoing.missing, **outgoing.bounded_texts()}
+        for partition, reason in sorted(said.items()):
+            name = self.participants[partition].name
+            without = "without " if partition in outgoing.missing else ""
+            self._channel.publish("event", f"{outgoing.label}: {without}{name}: {reason}")
+        for note in outgoing.notes(of_task=self.screening is not None):
+            self._channel.tell("refused", **note)
 
     def _answer(self, outgoing: Outgoing, partition: int) -> Message:
         """Return a node's reply, or the error reply that stands for it."""
@@ -302,18 +323,16 @@ class EdgeGrid(Grid):
         if reply is not None:
             wrong = self._complaint(outgoing, reply)
             try:
-                if not wrong:
+                if wrong is None:
                     content = reply.content(outgoing.sent[partition])
                     return flower.reply(message, content if self.lazy else materialise(content))
             except PayloadError as error:
-                wrong = str(error)
-            del outgoing.replies[partition]
-            outgoing.missing[partition] = wrong
+                wrong = Complaint(error.kind, str(error))
+            outgoing.refuse(partition, wrong)
         outgoing.missing.setdefault(partition, "")
         return flower.error_reply(message, outgoing.excuse(message))
 
-    def _complaint(self, outgoing: Outgoing, reply: Reply) -> str:
-        if self._items.expect is None:
-            return ""
-        samples = self.samples.get(reply.partition) if outgoing.kind == "train" else None
-        return screen.complaint(reply.metrics(), samples)
+    def _complaint(self, outgoing: Outgoing, reply: Reply) -> Complaint | None:
+        if self.screening is None:
+            return None
+        return self.screening.complaint(reply, outgoing.kind == "train")

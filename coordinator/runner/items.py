@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import numpy as np
 from flwr.app import ArrayRecord, Message
 
+from coordinator.runner.adversaries import Adversaries
 from coordinator.runner.exchanges import Participant
 from coordinator.runner.policy import APP_MAX_BYTES, Policy, max_bytes
 from coordinator.runner.sent import Sent
@@ -46,6 +47,8 @@ class ItemMaker:
         """Native tasks: each partition's samples."""
         self.expect: list[codec.ArraySpec] | None = None
         """Native tasks: the arrays that a training reply must hold."""
+        self.adversaries: Adversaries | None = None
+        """Native tasks: who falsifies updates, if anybody."""
 
     def agree(self, participants: Iterable[Participant]) -> list[str]:
         """Settle on what all participants can read, as a blob is encoded once for all.
@@ -85,6 +88,10 @@ class ItemMaker:
         parts += [Record(n, "config", values=records.pack(v)) for n, v in config.items()]
         metadata = message.metadata
         partition = metadata.dst_node_id - 1
+        drawn = rounding_seed(self._seed, self._exchange, partition)
+        poison = None
+        if self.adversaries is not None and metadata.message_type == "train":
+            poison = self.adversaries.poison(partition, drawn)
         item = WorkItem(
             id=item_id,
             run=self.run_id,
@@ -95,10 +102,11 @@ class ItemMaker:
             partitions=self.partitions,
             records=parts,
             codec=self._policy.up,
-            codec_seed=rounding_seed(self._seed, self._exchange, partition),
+            codec_seed=drawn,
             compressor="zlib",
             max_bytes=APP_MAX_BYTES if self.expect is None else max_bytes(self.expect),
             data=self.data.get(partition),
+            poison=poison,
             message={
                 "run_id": metadata.run_id,
                 "message_id": metadata.message_id,

@@ -16,6 +16,7 @@ import numpy as np
 import psutil
 
 from coordinator.report import metrics_csv, render
+from coordinator.runner.adversaries import Adversaries
 from coordinator.runner.driver import Driver
 from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.order import Order
@@ -39,6 +40,7 @@ class Outcome:
         self._swap_before = psutil.swap_memory().used
         self._federated_s: float | None = None
         self.samples: Samples | None = None
+        self.adversaries: Adversaries | None = None
         self.grid: EdgeGrid | None = None
         self.driver: Driver | None = None
         self.twin: list[dict[str, Any]] = []
@@ -90,6 +92,7 @@ class Outcome:
                 "median": round(median(overheads), 4) if overheads else None,
                 "max": max(overheads, default=None),
             },
+            "adversaries": self._adversaries(),
             "verdict": self._verdict(state, history),
             "model_sha256": self._model_sha256(),
             "initial": driver.initial if driver else {},
@@ -133,6 +136,14 @@ class Outcome:
             return {"up": self._experiment.codec.up, "down": self._experiment.codec.down}
         return {"up": self._order.spec.codec_up, "down": self._order.spec.codec_down}
 
+    def _adversaries(self) -> dict[str, Any] | None:
+        """Describe the nodes that falsified their updates on purpose; None if there were none."""
+        found = self.adversaries
+        if found is None or not found.partitions:
+            return None
+        named = {"kind": found.spec.kind, "scale": found.spec.scale}
+        return {**named, "partitions": list(found.partitions), "text": found.describe()}
+
     def _verdict(self, state: str, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Say whether the figures stand for an undisturbed run, and if not, why."""
         reasons = []
@@ -142,7 +153,10 @@ class Outcome:
         for entry in history:
             for partition, why in entry["missing"].items():
                 name = names.get(int(partition), f"partition {partition}")
-                reasons.append(f"round {entry['round']} went without {name}: {why}")
+                reasons.append(_absence(entry["round"], name, why))
+            for partition, why in entry.get("bounded", {}).items():
+                name = names.get(int(partition), f"partition {partition}")
+                reasons.append(f"round {entry['round']}: {name} was bounded: {why}")
             for partition, why in entry.get("retried", []):
                 name = names.get(int(partition), f"partition {partition}")
                 reasons.append(f"round {entry['round']}: {name} had to try again: {why}")
@@ -168,6 +182,8 @@ class Outcome:
                 "profile": participant.profile,
                 "agent": participant.agent,
             }
+            if self.adversaries is not None and partition in self.adversaries.partitions:
+                node["adversary"] = self.adversaries.spec.kind
             if samples is not None and partition < len(samples.train):
                 node["train_samples"] = len(samples.train[partition])
                 node["test_samples"] = len(samples.test[partition])
@@ -184,6 +200,13 @@ class Outcome:
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
+
+
+def _absence(number: int, name: str, why: str) -> str:
+    refused, mark, reason = why.partition("refused: ")
+    if mark and not refused:
+        return f"{name}'s update was refused in round {number}: {reason}"
+    return f"round {number} went without {name}: {why}"
 
 
 def _last(values: list[float]) -> float | None:

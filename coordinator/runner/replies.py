@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from flwr.app import ArrayRecord, Message, RecordDict
 
+from coordinator.runner.screen import Complaint
 from coordinator.runner.sent import Sent
 from fedbed import codec, flower
 from fedbed.errors import RunFailed
@@ -152,7 +153,7 @@ def signature(content: RecordDict) -> tuple[Any, ...]:
     )
 
 
-def misfits(messages: list[Message]) -> dict[int, str]:
+def misfits(messages: list[Message]) -> dict[int, Complaint]:
     """Return the positions of replies that don't fit the others, with the reason.
 
     One reply with other keys makes flwr end the run; so the most common form stays and the others
@@ -165,7 +166,7 @@ def misfits(messages: list[Message]) -> dict[int, str]:
         return {}
     common = Counter(forms.values()).most_common(1)[0][0]
     return {
-        i: "its reply has other records, keys or shapes than most"
+        i: Complaint("shape", "its reply has other records, keys or shapes than most")
         for i, form in forms.items()
         if form != common
     }

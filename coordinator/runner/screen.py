@@ -1,24 +1,64 @@
-"""Which updates of a native task are believed. Pure."""
+"""Which updates of a native task are believed, and how far. Pure."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import Any
+from statistics import median
+from typing import Any, NamedTuple
+
+LEAST_UPDATES = 3
+"""Of fewer updates there is none that the others could show to be odd."""
 
 
-def complaint(metrics: Mapping[str, Any], samples: int | None) -> str:
-    """Return why a node's metrics can't be right, empty if they can.
+class Complaint(NamedTuple):
+    """What is wrong with a reply: a kind of `coordinator.fleet.offences`, and a sentence."""
+
+    kind: str
+    text: str
+
+
+def complaint(metrics: Mapping[str, Any], samples: int | None) -> Complaint | None:
+    """Return why a node's metrics can't be right, None if they can.
 
     samples: the size of the node's partition where the run dealt it out, None where the node
     brought its own data.
     """
     for name, value in metrics.items():
         if isinstance(value, float) and not math.isfinite(value):
-            return f"its metric '{name}' is {value}"
+            return Complaint("metrics", f"its metric '{name}' is {value}")
     count = metrics.get("num-examples")
     if not isinstance(count, int) or isinstance(count, bool) or count < 1:
-        return f"it says that it trained on {count!r} samples"
+        return Complaint("samples", f"it says that it trained on {count!r} samples")
     if samples is not None and count != samples:
-        return f"it says that it trained on {count} samples; its partition has {samples}"
-    return ""
+        text = f"it says that it trained on {count} samples; its partition has {samples}"
+        return Complaint("samples", text)
+    return None
+
+
+def longest(
+    norms: Mapping[int, float], factor: float, samples: Mapping[int, int]
+) -> dict[int, float]:
+    """Return how long each update may be: `factor` times the median of `norms`, by partition.
+
+    A partition with more samples than the median one trains more steps and may go further in
+    proportion, where its size is known (`samples`) and not only claimed. Nothing is bounded where
+    there are less than LEAST_UPDATES, or where half of them are 0.
+    """
+    middle = median(norms.values()) if len(norms) >= LEAST_UPDATES else 0.0
+    if not 0 < middle < math.inf:
+        return dict.fromkeys(norms, math.inf)
+    sizes = {partition: samples[partition] for partition in norms if partition in samples}
+    usual = median(sizes.values()) if len(sizes) == len(norms) else 0
+    return {
+        partition: factor * middle * (max(1.0, sizes[partition] / usual) if usual else 1.0)
+        for partition in norms
+    }
+
+
+def believed(counts: Mapping[int, int], factor: float) -> dict[int, int]:
+    """Return the counts of samples that are above `factor` times the median, brought down to it."""
+    if len(counts) < LEAST_UPDATES:
+        return {}
+    most = max(1, int(factor * median(counts.values())))
+    return {partition: most for partition, count in counts.items() if count > most}

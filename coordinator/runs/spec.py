@@ -14,7 +14,7 @@ from coordinator.runs.roster import Need
 from fedbed import tasks
 from fedbed.errors import ExperimentError
 from fedbed.experiment import DownProfile, Experiment, UpProfile, loads
-from fedbed.link.messages import BlobRef
+from fedbed.link.messages import ADVERSARY, BlobRef
 
 DEFAULT_APP_START_TIMEOUT_S = 60.0
 MAX_NAME = 200
@@ -99,7 +99,10 @@ class RunSpec:
             if member.apps_allowed:
                 return ""
             return "doesn't run Flower apps (start it with --allow-apps yes, and flwr installed)"
-        task = experiment_of(self.experiment).task
+        experiment = experiment_of(self.experiment)
+        if experiment.adversaries.nodes and ADVERSARY not in member.profile.abilities:
+            return "can't play an adversary (update its agent)"
+        task = experiment.task
         missing = [p for p in tasks.packages(task) if p not in member.profile.packages]
         return f"has no {' and no '.join(missing)} in its worker's interpreter" if missing else ""
 

@@ -10,6 +10,7 @@ from zipfile import BadZipFile
 
 import numpy as np
 
+from edge_agent.worker.adversary import spoil
 from edge_agent.worker.job import Content, Job, Runner
 from fedbed import codec, tasks
 from fedbed.data import dataset
@@ -62,7 +63,10 @@ class NativeRunner(Runner):
             "train_loss": fitted["loss"],
         }
         (name,) = content.arrays
-        return Content({name: self._trainer.weights()}, {"metrics": metrics}, {})
+        weights = self._trainer.weights()
+        if job.item.poison is not None:
+            weights = spoil(job.item.poison, arrays, weights)
+        return Content({name: weights}, {"metrics": metrics}, {})
 
     def _split(self, job: Job, data: DataRef, part: str) -> Split:
         if part not in self._splits:

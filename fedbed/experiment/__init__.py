@@ -2,6 +2,7 @@
 
 from fedbed.experiment.load import dump, from_data, load, loads, override
 from fedbed.experiment.schema import (
+    Adversaries,
     Centralised,
     Codec,
     Data,
@@ -10,12 +11,14 @@ from fedbed.experiment.schema import (
     Federation,
     Optimizer,
     Partition,
+    Screening,
     Select,
     StrategySpec,
     UpProfile,
 )
 
 __all__ = [
+    "Adversaries",
     "Centralised",
     "Codec",
     "Data",
@@ -24,6 +27,7 @@ __all__ = [
     "Federation",
     "Optimizer",
     "Partition",
+    "Screening",
     "Select",
     "StrategySpec",
     "UpProfile",

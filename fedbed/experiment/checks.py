@@ -116,6 +116,11 @@ def experiment(whole: Experiment) -> None:
     """Compare sections with one another, and try the strategy as the run will build it."""
     _shapes(whole)
     _samples(whole)
+    if whole.adversaries.nodes > whole.federation.nodes:
+        nodes = whole.federation.nodes
+        raise problem(
+            "adversaries.nodes", f"is more than federation.nodes ({nodes}); allowed: 0 to {nodes}"
+        )
     if whole.data.delivery == "node" and whole.centralised.enabled:
         raise problem(
             "centralised.enabled",

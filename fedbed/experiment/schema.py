@@ -237,6 +237,52 @@ class Codec(Section):
     )
 
 
+class Screening(Section):
+    """Which updates are believed; docs/bad-nodes.md says what is refused in any case."""
+
+    norm_limit: float | None = Field(
+        default=10.0,
+        gt=1,
+        le=1e6,
+        description="How many times longer than the round's median an update may be (L2 norm of "
+        "what the node has changed; three updates or more); null: any length.",
+    )
+    over: Literal["refuse", "clip"] = Field(
+        default="refuse",
+        description="What becomes of a longer update: 'refuse': the round goes without it, "
+        "'clip': it is shortened to the limit.",
+    )
+    samples_limit: float | None = Field(
+        default=10.0,
+        gt=1,
+        le=1e6,
+        description="Where nodes bring data of their own: a node's number of samples counts at "
+        "most as so many times the round's median; null: as it says.",
+    )
+
+
+class Adversaries(Section):
+    """Nodes that falsify their updates on purpose, to try strategies that withstand it."""
+
+    nodes: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Number of adversaries; which partitions they are is drawn from the seed.",
+    )
+    kind: Literal["sign-flip", "noise", "scale", "nan"] = Field(
+        default="sign-flip",
+        description="What they send: 'sign-flip': the opposite of their update, 'noise': noise of "
+        "its length, 'scale': a multiple of it, 'nan': NaN (with 'codec.up' raw, exact or bf16).",
+    )
+    scale: float = Field(
+        default=5.0,
+        gt=0,
+        le=1e6,
+        description="Factor on the length of what they send; 'nan' has none.",
+    )
+
+
 class Experiment(Section):
     """One experiment: what is learnt, on which data, by whom and how."""
 
@@ -266,6 +312,10 @@ class Experiment(Section):
         description="Seeds, all different; the experiment runs once with each.",
     )
     codec: Codec = Field(default_factory=Codec, description=str(Codec.__doc__))
+    screening: Screening = Field(default_factory=Screening, description=str(Screening.__doc__))
+    adversaries: Adversaries = Field(
+        default_factory=Adversaries, description=str(Adversaries.__doc__)
+    )
     engine: Literal["edge"] = Field(
         default="edge", description="What carries the messages; 'edge' is fedbed's own link."
     )

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Type, TypeVar
 
 Message = TypeVar("Message")
+ADVERSARY = "adversary"
+"""The ability to falsify an update where the work item asks for it."""
 
 
 @dataclass
@@ -30,6 +32,8 @@ class NodeProfile:
     """Versions found in the worker's interpreter: numpy, torch, flwr..."""
     codecs: List[str] = field(default_factory=lambda: ["raw", "exact"])
     """Codec profiles that the worker can write and read; agents before these say nothing."""
+    abilities: List[str] = field(default_factory=list)
+    """What else the worker can do that agents once couldn't: see ADVERSARY."""
 
 
 @dataclass
@@ -125,6 +129,18 @@ class DataRef:
 
 
 @dataclass
+class Poison:
+    """How a node falsifies its update, because the experiment asks for it.
+
+    kind: sign-flip, noise, scale or nan; `edge_agent.worker.adversary` says what each does.
+    """
+
+    kind: str
+    scale: float = 1.0
+    seed: int = 0
+
+
+@dataclass
 class WorkItem:
     """One piece of work for one node."""
 
@@ -146,6 +162,8 @@ class WorkItem:
     data: Optional[DataRef] = None
     message: Dict[str, Any] = field(default_factory=dict)
     """Flower's own metadata (ids, ttl), for ClientApps."""
+    poison: Optional[Poison] = None
+    """Native tasks: set where this node is an adversary. Only for nodes with that ability."""
     seconds_left: Optional[float] = None
     """Until the round closes, at the time of sending."""
 

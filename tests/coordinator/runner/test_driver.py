@@ -4,19 +4,31 @@ from __future__ import annotations
 
 import random
 import time
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, cast
 
 import numpy as np
 import pytest
-from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
-from flwr.serverapp.strategy import Bulyan, FedAdam, FedAvg, Result, Strategy
+from flwr.app import ArrayRecord, ConfigRecord, Message, MetricRecord
+from flwr.serverapp.strategy import (
+    Bulyan,
+    FedAdam,
+    FedAvg,
+    FedMedian,
+    FedTrimmedAvg,
+    Krum,
+    MultiKrum,
+    Result,
+    Strategy,
+)
 
 from coordinator.runner.channel import Channel, RunStopped
 from coordinator.runner.checkpoint import Checkpoints
 from coordinator.runner.driver import Driver
 from coordinator.runner.grid import EdgeGrid
-from fedbed import flower
+from coordinator.runner.replies import SpooledArray
+from fedbed import codec, flower
 from fedbed.errors import RunFailed
 from tests.coordinator.runner.models import LocalGrid, bits, model
 
@@ -44,10 +56,48 @@ def evaluate(number: int, arrays: ArrayRecord) -> MetricRecord:
     return MetricRecord({"accuracy": total, "round": number})
 
 
+class SpooledGrid(LocalGrid):
+    """Replies decode lazily, as those of nodes do; node 2 turns its update round."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self._folder = folder
+
+    def send_and_receive(
+        self, messages: Iterable[Message], *, timeout: float | None = None
+    ) -> list[Message]:
+        sent = {message.metadata.dst_node_id: message for message in messages}
+        return [
+            self._spooled(sent[reply.metadata.src_node_id], reply)
+            for reply in super().send_and_receive(sent.values())
+        ]
+
+    def _spooled(self, sent: Message, reply: Message) -> Message:
+        arrays, metrics, config = flower.split_records(reply.content)
+        lazy = {}
+        for name, record in arrays.items():
+            values = flower.ndarrays_of(record)
+            if reply.metadata.src_node_id == 2:
+                was = flower.ndarrays_of(sent.content.array_records[name])
+                values = {key: was[key] - 5 * (values[key] - was[key]) for key in values}
+            path = self._folder / f"{self.exchanges}.{reply.metadata.src_node_id}"
+            path.write_bytes(codec.encode(values, "exact"))
+            payload = codec.Payload.open(path)
+            lazy[name] = ArrayRecord()
+            for spec in payload.specs:
+                lazy[name][spec.name] = SpooledArray(payload, spec)
+        reply.content = flower.join_records(lazy, metrics, config)
+        return reply
+
+
 def drive(
-    strategy: Strategy, folder: Path, channel: Recorder, resume: bool = False
+    strategy: Strategy,
+    folder: Path,
+    channel: Recorder,
+    resume: bool = False,
+    grid: LocalGrid | None = None,
 ) -> tuple[Result, Driver]:
-    grid = LocalGrid()
+    grid = LocalGrid() if grid is None else grid
     driver = Driver(cast(EdgeGrid, grid), channel, Checkpoints(folder))
     if resume:
         driver.resumed = Checkpoints(folder).latest()
@@ -119,6 +169,38 @@ def test_a_resumed_run_has_the_same_result(tmp_path: Path) -> None:
     held = Checkpoints(tmp_path / "broken").latest()
     assert held is not None
     assert driver.started_at == held.started_at < time.time()
+
+
+ROBUST: dict[str, Callable[[], Strategy]] = {
+    "median": FedMedian,
+    "trimmed": lambda: FedTrimmedAvg(beta=0.2),
+    "krum": lambda: Krum(num_malicious_nodes=1),
+    "multi-krum": lambda: MultiKrum(num_malicious_nodes=1, num_nodes_to_select=3),
+    "bulyan": lambda: Bulyan(num_malicious_nodes=0),
+}
+
+
+@pytest.mark.parametrize("name", ROBUST)
+def test_robust_strategies_do_as_flwr_s_own_loop_with_an_adversary_and_resumed(
+    tmp_path: Path, name: str
+) -> None:
+    spool = tmp_path / "spool"
+    spool.mkdir()
+    arrays, config = flower.array_of(model()), ConfigRecord({"lr": 0.1})
+    expected = ROBUST[name]().start(
+        SpooledGrid(spool), arrays, ROUNDS, train_config=config, evaluate_fn=evaluate
+    )
+    straight, driver = drive(
+        ROBUST[name](), tmp_path / "straight", Recorder(), grid=SpooledGrid(spool)
+    )
+    assert_same(straight, expected)
+    assert not any(entry["model_kept"] for entry in driver.history)
+    with pytest.raises(RunStopped):
+        drive(ROBUST[name](), tmp_path / "broken", Recorder(2), grid=SpooledGrid(spool))
+    resumed, _ = drive(
+        ROBUST[name](), tmp_path / "broken", Recorder(), resume=True, grid=SpooledGrid(spool)
+    )
+    assert_same(resumed, straight)
 
 
 def test_a_strategy_that_makes_no_new_model_is_told_of(tmp_path: Path) -> None:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 
 from coordinator.runner.exchanges import Outgoing, Participant
 from coordinator.runner.replies import Reply
+from coordinator.runner.screen import Complaint
 
 BUSY = {"download_s": 0.5, "start_s": 0.25, "decode_s": 0.125, "work_s": 2.0, "encode_s": 0.125}
 
@@ -42,3 +44,39 @@ def test_a_node_waits_no_longer_than_the_exchange_lasts(
     wait_s: float, wall_s: float, shown: float
 ) -> None:
     assert waited(wait_s, wall_s) == pytest.approx(shown)
+
+
+def exchange(refused: dict[int, Complaint], asked: int = 4) -> Outgoing:
+    """Return an exchange with `asked` nodes, some of whose replies were refused."""
+    outgoing = Outgoing("run.000001", "round 1: training", "train", 60.0, began=0.0)
+    for partition in range(asked):
+        outgoing.messages[partition] = cast(Any, None)
+        outgoing.replies[partition] = Reply(partition, Path("x"), 1, 0.0)
+    for partition, complaint in refused.items():
+        outgoing.refuse(partition, complaint)
+    return outgoing
+
+
+def test_what_was_refused_is_noted_in_its_node_s_record() -> None:
+    outgoing = exchange({2: Complaint("norm", "too long")})
+    outgoing.bounded[1] = Complaint("samples", "counts as 7")
+    assert outgoing.missing == {2: "refused: too long"}
+    assert outgoing.notes(of_task=True) == [
+        {
+            "item": "run.000001.1",
+            "kind": "samples",
+            "text": "bounded: counts as 7",
+            "counts": False,
+        },
+        {"item": "run.000001.2", "kind": "norm", "text": "refused: too long", "counts": True},
+    ]
+    assert not any(note["counts"] for note in outgoing.notes(of_task=False))
+
+
+@pytest.mark.parametrize(("culprits", "counts"), [(1, True), (2, True), (3, False), (4, False)])
+def test_metrics_that_most_nodes_have_wrong_are_nobody_s_offence(
+    culprits: int, counts: bool
+) -> None:
+    nan = Complaint("metrics", "its metric 'loss' is nan")
+    outgoing = exchange(dict.fromkeys(range(culprits), nan))
+    assert {note["counts"] for note in outgoing.notes(of_task=True)} == {counts}

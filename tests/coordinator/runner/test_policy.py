@@ -1,12 +1,8 @@
 from __future__ import annotations
 
-import math
-from typing import Any
-
 import pytest
 
 from coordinator.runner.policy import Policy, max_bytes
-from coordinator.runner.screen import complaint
 from fedbed.codec import ArraySpec
 from fedbed.experiment import loads, strategies
 
@@ -45,25 +41,3 @@ def test_an_honest_result_fits() -> None:
     specs = [ArraySpec("w", "float32", (1000, 1000))]
     assert max_bytes(specs) > 4_000_000
     assert max_bytes([]) > 0
-
-
-@pytest.mark.parametrize(
-    ("metrics", "samples", "word"),
-    [
-        ({"num-examples": 10, "loss": 0.5}, 10, ""),
-        ({"num-examples": 10}, None, ""),
-        ({"num-examples": 11}, 10, "its partition has 10"),
-        ({"num-examples": 0}, None, "0 samples"),
-        ({"num-examples": True}, None, "True"),
-        ({"num-examples": 10.0}, 10, "10.0"),
-        ({}, None, "None"),
-        ({"num-examples": 10, "loss": math.nan}, 10, "loss"),
-        ({"num-examples": 10, "loss": math.inf}, 10, "loss"),
-    ],
-)
-def test_which_metrics_are_believed(
-    metrics: dict[str, Any], samples: int | None, word: str
-) -> None:
-    said = complaint(metrics, samples)
-    assert word in said
-    assert bool(said) == bool(word)
