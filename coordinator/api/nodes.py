@@ -44,7 +44,7 @@ async def list_nodes(_caller: ViewerDep, centre: CentreDep) -> list[dict[str, An
 
 
 @router.get("/nodes/{name}")
-async def show_node(name: str, centre: CentreDep) -> dict[str, Any]:
+async def show_node(name: str, _caller: ViewerDep, centre: CentreDep) -> dict[str, Any]:
     """One node with its record: what it was refused lately, and the runs that it took part in."""
     return await centre.fleet.record(centre.fleet.fleet.find(name))
 
