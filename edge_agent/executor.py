@@ -161,7 +161,9 @@ class Executor:
                 return
             log.warning("%s failed: %s", item.id, error)
             try:
-                size, digest = self._spool.write_failure(item.id, str(error), unparse(timeline))
+                size, digest = self._spool.write_failure(
+                    item.id, item.question, str(error), unparse(timeline)
+                )
             except OSError as full:
                 self._note_full()
                 log.error("%s: not even that can be spooled: %s", item.id, full)

@@ -39,10 +39,13 @@ class Spool:
             raise PayloadError(f"'{item[:40]}' is no work item's id")
         return self._folder / (item + SUFFIX)
 
-    def write_failure(self, item: str, reason: str, timeline: Dict[str, Any]) -> Tuple[int, str]:
+    def write_failure(
+        self, item: str, question: str, reason: str, timeline: Dict[str, Any]
+    ) -> Tuple[int, str]:
         """Spool the news that an item failed; returns size and sha256 of the file."""
         meta = {
             "item": item,
+            "question": question,
             "records": [],
             "payloads": [],
             "error": reason,

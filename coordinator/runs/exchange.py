@@ -128,6 +128,8 @@ class Exchange:
         opens: list[Open] = []
         answered: list[tables.Work] = []
         rows = {item.id: _row(item, run, members[item.partition].id) for item in items}
+        for item in items:
+            item.question = rows[item.id]["fingerprint"]
         earlier = await self._database.write_patiently(lambda s: _reopen(s, rows))
         for item in items:
             node = members[item.partition].id
@@ -373,6 +375,9 @@ def _verify(path: Path, entry: Open, hashed: bool) -> dict[str, Any]:
     if meta.get("item") != entry.id:
         text = f"{entry.id}: the result says that it belongs to {meta.get('item')!r}"
         raise PayloadError(text, "wrong-item")
+    if entry.item is not None and meta.get("question") not in (None, entry.item.question):
+        # What a node held when the run went back to an earlier checkpoint, for instance.
+        raise Refused(f"{entry.id}: the result answers what was asked before, not what is now")
     if meta.get("error"):
         return meta
     answers.check(meta, result.names)
@@ -406,14 +411,14 @@ def _still_good(path: Path, entry: Open) -> bool:
     """
     try:
         return not _verify(path, entry, hashed=False).get("error")
-    except (OSError, PayloadError) as error:
+    except (OSError, PayloadError, Refused) as error:
         log.warning("%s is asked for again: %s", entry.id, error)
         return False
 
 
 def _row(item: WorkItem, run: str, node: str) -> dict[str, Any]:
     """Return the row of an item that is put out."""
-    question = dict(vars(item), message=None, seconds_left=None)
+    question = dict(vars(item), message=None, seconds_left=None, question=None)
     text = json.dumps(question, sort_keys=True, default=vars).encode()
     fingerprint = hashlib.sha256(text).hexdigest()
     return {"id": item.id, "run": run, "node": node, "state": "open", "fingerprint": fingerprint}

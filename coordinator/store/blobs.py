@@ -27,6 +27,9 @@ class BlobStore:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self._named: set[str] = set()
+        """What was put here in this life: of other files a power cut may have left the name only.
+        """
 
     def put(self, data: bytes) -> BlobRef:
         """Keep `data`; the same bytes twice are one file."""
@@ -71,9 +74,10 @@ class BlobStore:
 
     def _name(self, part: Path, sha256: str) -> None:
         path = self._path(sha256)
-        if not path.is_file():
+        if sha256 not in self._named or not path.is_file():
             path.parent.mkdir(exist_ok=True)
             part.replace(path)
+            self._named.add(sha256)
 
     def _path(self, sha256: str) -> Path:
         return self.folder / sha256[:2] / sha256
@@ -112,6 +116,8 @@ class Incoming:
         return self._digest.hexdigest()
 
     def keep(self) -> None:
-        """Put it in its place under its hash."""
+        """Put it in its place under its hash, for good."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
         self._file.close()
         self._name(self._part, self.sha256())

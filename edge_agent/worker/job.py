@@ -130,6 +130,7 @@ class Job:
                 described.append({"name": name, "kind": kind, "values": records.pack(values)})
         meta = {
             "item": self.item.id,
+            "question": self.item.question,
             "records": described,
             "payloads": [{"name": name, "bytes": len(data)} for name, data in payloads],
             "error": None,

@@ -164,6 +164,8 @@ class WorkItem:
     """Flower's own metadata (ids, ttl), for ClientApps."""
     poison: Optional[Poison] = None
     """Native tasks: set where this node is an adversary. Only for nodes with that ability."""
+    question: str = ""
+    """Hash of what is asked, which the answer repeats: an answer to something else is no use."""
     seconds_left: Optional[float] = None
     """Until the round closes, at the time of sending."""
 

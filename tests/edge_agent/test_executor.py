@@ -259,7 +259,7 @@ def test_what_an_update_left_out_stays_only_if_somebody_took_the_update(
 def test_a_result_that_was_spooled_and_is_wanted_no_more(
     peer: Peer, start: Start, spool: Spool
 ) -> None:
-    spool.write_failure("old", "x", {})
+    spool.write_failure("old", "q", "x", {})
     peer.instead["PUT"] = [Answer(500, b"down")] * 1000
     executor = start()
     peer.wait(lambda: len(peer.requests("PUT")) >= 2)
@@ -274,7 +274,7 @@ def test_a_result_that_was_spooled_and_is_wanted_no_more(
 def test_a_spooled_file_that_vanishes_does_not_stop_the_node(
     peer: Peer, start: Start, spool: Spool
 ) -> None:
-    spool.write_failure("old", "x", {})
+    spool.write_failure("old", "q", "x", {})
     peer.instead["PUT"] = [Answer(500, b"down")] * 1000
     executor = start()
     peer.wait(lambda: peer.requests("PUT"))

@@ -26,7 +26,7 @@ def put(spool: Spool, item: str, size: int, age_s: int) -> None:
 
 
 def test_a_failure_is_an_envelope_with_its_reason(spool: Spool) -> None:
-    size, digest = spool.write_failure("r-1.000001.0", "out of memory", {"work_s": 1.5})
+    size, digest = spool.write_failure("r-1.000001.0", "q", "out of memory", {"work_s": 1.5})
     path = spool.path("r-1.000001.0")
     assert spool.items() == ["r-1.000001.0"]
     assert (size, digest) == (path.stat().st_size, hashlib.sha256(path.read_bytes()).hexdigest())
@@ -39,7 +39,7 @@ def test_a_failure_is_an_envelope_with_its_reason(spool: Spool) -> None:
 
 
 def test_it_survives_a_restart_without_what_was_half_written(spool: Spool, tmp_path: Path) -> None:
-    spool.write_failure("done", "x", {})
+    spool.write_failure("done", "q", "x", {})
     folder = tmp_path / "spool"
     (folder / ".half.result.abc.part").write_bytes(b"FBR")
     (folder / "lost+found").mkdir()
@@ -54,7 +54,7 @@ def test_an_id_that_is_no_file_name_is_refused(spool: Spool, item: str) -> None:
     with pytest.raises(PayloadError, match="is no work item's id"):
         spool.path(item)
     with pytest.raises(PayloadError):
-        spool.write_failure(item, "x", {})
+        spool.write_failure(item, "q", "x", {})
     with pytest.raises(PayloadError):
         spool.remove(item)
 

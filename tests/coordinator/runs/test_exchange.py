@@ -285,6 +285,18 @@ async def test_a_round_that_closes_during_the_upload_wins(served: Served) -> Non
     assert spooled(served) == []
 
 
+async def test_an_answer_to_an_earlier_question_is_no_failure(served: Served) -> None:
+    node = await served.join("pi-1")
+    (item,) = await served.send([node], expect=EXPECT)
+    asked = (await node.poll(0.0)).json()["work"]
+    stale = await node.put(item, node.result(item, MODEL, question="what was asked before"))
+    assert (stale.status_code, stale.json()["code"]) == (403, "Refused")
+    assert served.centre.board.is_open(item, node.id)
+    assert served.replies == []
+    fresh = await node.put(item, node.result(item, MODEL, question=asked["question"]))
+    assert fresh.json()["status"] == "stored"
+
+
 async def test_another_node_cannot_answer(served: Served) -> None:
     one, two = await served.join("pi-1"), await served.join("pi-2")
     (item,) = await served.send([one])

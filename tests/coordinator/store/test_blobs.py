@@ -51,3 +51,11 @@ def test_no_address_leads_out_of_the_folder(tmp_path: Path, address: str) -> Non
     store.put(b"model")
     with pytest.raises(NotFound):
         store.path(address)
+
+
+def test_what_a_power_cut_has_left_of_a_blob_is_replaced(tmp_path: Path) -> None:
+    ref = BlobStore(tmp_path).put(b"model")
+    path = BlobStore(tmp_path).path(ref.sha256)
+    path.write_bytes(b"")
+    BlobStore(tmp_path).put(b"model")
+    assert path.read_bytes() == b"model"
