@@ -10,6 +10,7 @@ from pydantic_core import ErrorDetails
 
 from fedbed.experiment import describe
 from fedbed.experiment.base import near_match
+from fedbed.experiment.schema import Experiment
 from fedbed.experiment.yamlfile import Lines, Path, dotted
 
 _MAX_CHARS = 500
@@ -18,7 +19,7 @@ _MOST_OTHERS = 9
 
 
 class Complaint:
-    """One thing that is wrong with an experiment."""
+    """One thing that is wrong with a file."""
 
     def __init__(self, path: Path, text: str, line: int) -> None:
         self.path = path
@@ -26,12 +27,14 @@ class Complaint:
         self.line = line
 
 
-def complaints(error: ValidationError, lines: Lines) -> List[Complaint]:
-    """List what is wrong, in the order of the file; what is missing comes last."""
+def complaints(
+    error: ValidationError, lines: Lines, model: describe.Model = Experiment
+) -> List[Complaint]:
+    """List what is wrong with a file of this model, in its order; what is missing comes last."""
     found = []
     for detail in error.errors(include_url=False):
         path = _path(detail)
-        found.append(Complaint(path, _text(path, detail), _line(path, lines)))
+        found.append(Complaint(path, _text(path, detail, model), _line(path, lines)))
     return sorted(found, key=lambda each: each.line or 10**9)
 
 
@@ -68,25 +71,25 @@ def _own(detail: ErrorDetails) -> Mapping[str, str]:
     return detail.get("ctx", {}) if detail["type"] == "fedbed" else {}
 
 
-def _text(path: Path, detail: ErrorDetails) -> str:
-    name = dotted(path) or "the experiment"
+def _text(path: Path, detail: ErrorDetails, model: describe.Model) -> str:
+    name = dotted(path) or f"the {model.__name__.lower()}"
     own = _own(detail).get("text")
     if own is not None:
         return f"{name}: {own}"
     if detail["type"] == "extra_forbidden":
-        return _unknown(path)
-    schema: Mapping[str, Any] | None = describe.schema_at(path)
-    wanted = describe.allowed(dict(schema)) if schema is not None else detail["msg"]
+        return _unknown(path, model)
+    schema: Mapping[str, Any] | None = describe.schema_at(path, model)
+    wanted = describe.allowed(dict(schema), model) if schema is not None else detail["msg"]
     if detail["type"] == "missing":
         return f"{name}: missing; wanted: {wanted}"
     return f"{name}: given {describe.given(detail['input'])}; allowed: {wanted}"
 
 
-def _unknown(path: Path) -> str:
+def _unknown(path: Path, model: describe.Model) -> str:
     *parent, key = path
-    keys = describe.keys_at(parent)
+    keys = describe.keys_at(parent, model)
     text = f"unknown key {dotted(path)[:120]!r}"
-    homes = describe.homes(str(key))
+    homes = describe.homes(str(key), model)
     if len(homes) == 1:
         place = f"under {dotted(homes[0])!r}" if homes[0] else "at the top"
         return f"{text}; it belongs {place}"

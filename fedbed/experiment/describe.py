@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import math
 from functools import lru_cache
-from typing import Any, Dict, Hashable, List, Sequence, Tuple
+from typing import Any, Dict, Hashable, List, Sequence, Tuple, Type
 
+from fedbed.experiment.base import Section
 from fedbed.experiment.schema import Experiment
 
-
-@lru_cache(maxsize=1)
-def _document() -> Dict[str, Any]:
-    return Experiment.model_json_schema()
+Model = Type[Section]
 
 
-def _resolved(schema: Dict[str, Any]) -> Dict[str, Any]:
+@lru_cache(maxsize=4)
+def _document(model: Model) -> Dict[str, Any]:
+    return model.model_json_schema()
+
+
+def _resolved(schema: Dict[str, Any], model: Model) -> Dict[str, Any]:
     if "$ref" in schema:
-        target = _document()["$defs"][schema["$ref"].rpartition("/")[2]]
+        target = _document(model)["$defs"][schema["$ref"].rpartition("/")[2]]
         return {**target, **{key: value for key, value in schema.items() if key != "$ref"}}
     return schema
 
 
-def schema_at(path: Sequence[Hashable]) -> Dict[str, Any] | None:
-    """Find the JSON schema of a key, or None where the schema names no such key."""
-    schema = _document()
+def schema_at(path: Sequence[Hashable], model: Model = Experiment) -> Dict[str, Any] | None:
+    """Find the JSON schema of a key, or None where the model of the file names no such key."""
+    schema = _document(model)
     for part in path:
         if isinstance(part, int):
             below = schema.get("items")
@@ -34,21 +37,21 @@ def schema_at(path: Sequence[Hashable]) -> Dict[str, Any] | None:
                 below = extra
         if below is None:
             return None
-        schema = _resolved(below)
+        schema = _resolved(below, model)
     return schema
 
 
-def keys_at(path: Sequence[Hashable]) -> List[str]:
+def keys_at(path: Sequence[Hashable], model: Model = Experiment) -> List[str]:
     """List the keys of a section in the schema's order."""
-    return list((schema_at(path) or {}).get("properties", {}))
+    return list((schema_at(path, model) or {}).get("properties", {}))
 
 
-def homes(key: str) -> List[Tuple[str, ...]]:
+def homes(key: str, model: Model = Experiment) -> List[Tuple[str, ...]]:
     """Find the sections that have this key, to help one that stands in the wrong place."""
     found: List[Tuple[str, ...]] = []
 
     def walk(path: Tuple[str, ...]) -> None:
-        keys = keys_at(path)
+        keys = keys_at(path, model)
         if key in keys:
             found.append(path)
         for child in keys:
@@ -63,12 +66,12 @@ def is_section(path: Sequence[Hashable]) -> bool:
     return bool(keys_at(path))
 
 
-def allowed(schema: Dict[str, Any]) -> str:
-    """Say in a few words what a value may be."""
+def allowed(schema: Dict[str, Any], model: Model = Experiment) -> str:
+    """Say in a few words what a value may be; `model` resolves the schema's references."""
     if "allowed" in schema:
         return str(schema["allowed"])
     if "anyOf" in schema:
-        return " or ".join(allowed(_resolved(option)) for option in schema["anyOf"])
+        return " or ".join(allowed(_resolved(option, model), model) for option in schema["anyOf"])
     if "const" in schema:
         return str(schema["const"])
     if "enum" in schema:
@@ -79,7 +82,7 @@ def allowed(schema: Dict[str, Any]) -> str:
     if kind == "array":
         least, most = schema.get("minItems", 0), schema.get("maxItems")
         size = f" of {least} to {most}" if most else ""
-        items = allowed(_resolved(schema.get("items", {})))
+        items = allowed(_resolved(schema.get("items", {}), model), model)
         return f"a list{size}, each {items}"
     if kind == "object":
         return "a mapping of keys to values"

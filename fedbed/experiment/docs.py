@@ -39,7 +39,7 @@ def experiment_page() -> str:
         parts.append(f"## {yamlfile.dotted(path) or 'Top level'}\n")
         if path:
             parts.append(inspect.cleandoc(section.__doc__ or "") + "\n")
-        parts.append(_table(path, section))
+        parts.append(key_table(section, path))
         if path == ("data", "partition"):
             parts.append(_schemes())
     parts += ["## A complete example\n", "Every key with its default:\n", "```yaml"]
@@ -98,7 +98,10 @@ def _sections(
     return found
 
 
-def _table(path: Tuple[str, ...], model: type[Section]) -> str:
+def key_table(
+    model: type[Section], path: Tuple[str, ...] = (), of: type[Section] = Experiment
+) -> str:
+    """Render the keys of a section; `path` is where it stands in a file of the model `of`."""
     rows = ["| Key | Type | Default | Meaning |", "|---|---|---|---|"]
     for key, field in model.model_fields.items():
         meaning = " ".join((field.description or "").split())
@@ -108,7 +111,7 @@ def _table(path: Tuple[str, ...], model: type[Section]) -> str:
             meaning = meaning if path else _first_line(_model(field.annotation) or Section)
             rows.append(f"| `{key}` | {below} | | {_cell(meaning)} |")
             continue
-        kind = describe.allowed(describe.schema_at((*path, key)) or {})
+        kind = describe.allowed(describe.schema_at((*path, key), of) or {}, of)
         rows.append(f"| `{key}` | {_cell(kind)} | {_default(model, key)} | {_cell(meaning)} |")
     return "\n".join(rows) + "\n"
 

@@ -25,12 +25,21 @@ def load(path: Union[str, Path]) -> Experiment:
     Raises:
         ExperimentError: it can't be read, or says something that can't be run.
     """
+    return loads(read_text(path), str(path))
+
+
+def read_text(path: Union[str, Path], what: str = "an experiment file") -> str:
+    """Read a file of settings; `what` is what messages call one.
+
+    Raises:
+        ExperimentError: it can't be read, is far too large or isn't text.
+    """
     origin = str(path)
     try:
         info = Path(path).stat()
         # Asked before opening: reading from a pipe or a device may never end.
         if stat.S_ISDIR(info.st_mode):
-            raise ExperimentError(one_line(origin, 0, "is a folder; name an experiment file in it"))
+            raise ExperimentError(one_line(origin, 0, f"is a folder; name {what} in it"))
         if not stat.S_ISREG(info.st_mode):
             raise ExperimentError(one_line(origin, 0, "is not a regular file"))
         with Path(path).open("rb") as file:
@@ -40,13 +49,12 @@ def load(path: Union[str, Path]) -> Experiment:
     except (OSError, ValueError) as error:  # ValueError: a NUL character in the path
         reason = getattr(error, "strerror", None) or error
         raise ExperimentError(one_line(origin, 0, f"can't be read: {reason}")) from None
-    _check_size(len(raw), origin)
+    _check_size(len(raw), origin, what)
     try:
-        text = raw.decode("utf-8-sig")
+        return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw.count(b"\n", 0, error.start) + 1
         raise ExperimentError(one_line(origin, line, "not text in UTF-8")) from None
-    return loads(text, origin)
 
 
 def loads(text: str, origin: str) -> Experiment:
@@ -55,7 +63,7 @@ def loads(text: str, origin: str) -> Experiment:
     Raises:
         ExperimentError: it can't be read, or says something that can't be run.
     """
-    _check_size(len(text), origin)
+    _check_size(len(text), origin, "an experiment file")
     try:
         data, lines = yamlfile.read(text)
     except yamlfile.YamlError as error:
@@ -152,8 +160,6 @@ def _assign(data: Dict[str, Any], path: Keys, value: object, origin: str) -> Non
     section[path[-1]] = value
 
 
-def _check_size(size: int, origin: str) -> None:
+def _check_size(size: int, origin: str, what: str) -> None:
     if size > yamlfile.MAX_BYTES:
-        raise ExperimentError(
-            one_line(origin, 0, "is larger than 100 kB; an experiment file takes a few")
-        )
+        raise ExperimentError(one_line(origin, 0, f"is larger than 100 kB; {what} takes a few"))
