@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format docs bench bench-quick clean
+.PHONY: help setup setup-dev demo test lint format docs bench bench-quick chaos clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -34,6 +34,9 @@ bench: $(VENV)/.dev ## measure all, beside stock Flower and other peers, in abou
 
 bench-quick: $(VENV)/.dev ## the same with fewer repetitions, in less than three minutes
 	@$(BIN)/python -m benchmarks --quick
+
+chaos: $(VENV)/.run ## let every fault befall a testbed, in about 15 minutes
+	@$(BIN)/fedbed chaos experiments/chaos/*.yaml
 
 clean: ## remove the environment and caches (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -175,7 +175,7 @@ class LocalTestbed:
             arguments += ["--access", "enrolled"]
         process = self._spawn("coordinator", "coordinator", arguments)
         while not ready.is_file():
-            self.check()
+            self.check([process])
             if time.monotonic() > limit:
                 raise CoordinatorAway(
                     f"the coordinator didn't come up within {START_LIMIT_S:.0f} s{_quoted(process)}"

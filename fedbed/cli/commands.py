@@ -87,6 +87,35 @@ def register_compare(subparsers: Subparsers) -> None:
     parser.set_defaults(func=_later("fedbed.cli.compare", "compare"))
 
 
+def register_chaos(subparsers: Subparsers) -> None:
+    """Add `fedbed chaos`."""
+    parser = subparsers.add_parser(
+        "chaos",
+        help="let seeded faults befall a testbed, and check that nothing is lost",
+        description="Carry out fault scenarios on a coordinator and nodes that are started here: "
+        "kill, freeze, cut, slow and fill what the files name, check what must hold all the same, "
+        "and report what each fault cost.",
+        epilog="examples:\n"
+        "  fedbed chaos experiments/chaos/short.yaml\n"
+        "  fedbed chaos experiments/chaos/kill-points.yaml --seed 7\n"
+        "  fedbed chaos experiments/chaos/links.yaml --only link-hangs",
+    )
+    parser.add_argument(
+        "scenarios", metavar="SCENARIO", type=Path, nargs="+", help="scenario files"
+    )
+    parser.add_argument("--seed", type=_seed, metavar="S", help="default: the scenario's")
+    parser.add_argument(
+        "--only",
+        action="append",
+        default=[],
+        metavar="NAME",
+        help="carry out this fault of the scenario alone (may be repeated)",
+    )
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    _add_output(parser)
+    parser.set_defaults(func=_later("fedbed.cli.chaos", "chaos"))
+
+
 def register_nodes(subparsers: Subparsers) -> None:
     """Add `fedbed nodes`."""
     parser = subparsers.add_parser(

@@ -124,7 +124,7 @@ def session(
     """
     stream = stream or sys.stdout
     results.prepare(output)
-    with _signals_as_interrupt():
+    with signals_as_interrupt():
         if there is not None:
             with there:
                 there.health()
@@ -144,7 +144,7 @@ def count(number: int, thing: str) -> str:
 
 
 @contextmanager
-def _signals_as_interrupt() -> Iterator[None]:
+def signals_as_interrupt() -> Iterator[None]:
     """Let `kill` and a closed terminal end a command as Ctrl-C does: run stopped, all cleaned."""
 
     def interrupt(_number: int, _frame: FrameType | None) -> None:

@@ -1,0 +1,1 @@
+"""Seeded faults against a running testbed, and what must hold all the same."""
