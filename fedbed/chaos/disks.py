@@ -6,12 +6,14 @@ import errno
 import os
 import subprocess
 import tempfile
+import threading
 from pathlib import Path
 
 from fedbed.errors import RequirementMissing, UsageError
 
 BALLAST = "ballast"
 BLOCK = 64 * 1024
+REFILL_S = 0.01
 
 
 def refusal() -> str:
@@ -34,23 +36,30 @@ class SmallDisk:
         """Mount it; RequirementMissing where that isn't allowed."""
         folder.mkdir(parents=True, exist_ok=True)
         self.folder = folder
+        self._freed = threading.Event()
+        self._filler: threading.Thread | None = None
         options = f"size={size_mb}m,mode=0700"
         _mount("mount", "-t", "tmpfs", "-o", options, "fedbed-chaos", str(folder))
 
     def fill(self) -> None:
-        """Leave no room; UsageError if this is no file system of its own (any more)."""
+        """Leave no room until `free`, whatever others remove meanwhile.
+
+        UsageError if this is no file system of its own (any more).
+        """
         if not os.path.ismount(self.folder):
             raise UsageError(f"'{self.folder}' is no file system of its own: it won't be filled")
-        try:
-            with self._ballast.open("wb", buffering=0) as file:
-                for size in (BLOCK, 512, 1):
-                    _write_until_full(file.fileno(), bytes(size))
-        except OSError as error:
-            if error.errno != errno.ENOSPC:
-                raise
+        self._freed.clear()
+        ballast = os.open(self._ballast, os.O_CREAT | os.O_WRONLY | os.O_APPEND, 0o600)
+        _write_until_full(ballast)
+        self._filler = threading.Thread(target=self._keep_full, args=(ballast,), daemon=True)
+        self._filler.start()
 
     def free(self) -> None:
         """Give the room back. Idempotent."""
+        self._freed.set()
+        if self._filler is not None:
+            self._filler.join()
+            self._filler = None
         self._ballast.unlink(missing_ok=True)
 
     def close(self) -> None:
@@ -58,18 +67,27 @@ class SmallDisk:
         if os.path.ismount(self.folder):
             _mount("umount", "-l", str(self.folder))
 
+    def _keep_full(self, ballast: int) -> None:
+        try:
+            while not self._freed.wait(REFILL_S):
+                _write_until_full(ballast)
+        finally:
+            os.close(ballast)
+
     @property
     def _ballast(self) -> Path:
         return self.folder / BALLAST
 
 
-def _write_until_full(file: int, block: bytes) -> None:
-    try:
-        while True:
-            os.write(file, block)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
+def _write_until_full(file: int) -> None:
+    size = BLOCK
+    while size:
+        try:
+            os.write(file, bytes(size))
+        except OSError as error:  # noqa: PERF203 - it is what ends the loop
+            if error.errno != errno.ENOSPC:
+                raise
+            size //= 2
 
 
 def _mount(*command: str) -> None:

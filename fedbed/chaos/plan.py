@@ -95,16 +95,17 @@ def plan(
                 f"--only: scenario {scenario.name!r} has no fault {name!r}"
                 f"{hint(name, titles)}; it has: {', '.join(titles)}"
             )
-    strikes = []
+    nodes = scenario.experiment.federation.nodes
+    drawn: list[tuple[int, Strike]] = []
     for fault in scenario.faults:
         if only and fault.title not in only:
             continue
         for number in range(1, fault.repeat + 1):
             name = fault.title + (f"-{number}" if fault.repeat > 1 else "")
             chance = random.Random(f"{seed}/{fault.title}/{number}")
-            strikes.append(
-                _draw(fault, name, chance, scenario.experiment.federation.nodes, yardstick)
-            )
+            drawn.append((number, _draw(fault, name, chance, nodes, yardstick)))
+    # The first of each, then the second: what is cut short has seen something of everything.
+    strikes = [strike for _, strike in sorted(drawn, key=lambda entry: entry[0])]
     if scenario.together:
         return [Trial(scenario.name, tuple(strikes))]
     return [Trial(strike.name, (strike,)) for strike in strikes]

@@ -87,7 +87,7 @@ class Fault(Section):
         description="Short name, for reports and `--only`; empty: made of `do` and `whom`.",
         json_schema_extra={"allowed": "up to 60 of a-z, 0-9 and '-'"},
     )
-    do: Kind = Field(description="What happens; the table above says what each does.")
+    do: Kind = Field(description="What happens; the tables above and below say more.")
     whom: Part | None = Field(
         default=None, description="Whom it befalls; null where the fault leaves no choice."
     )
@@ -192,12 +192,14 @@ class Scenario(Section):
         description="fill_disk: size in MB of the file system that is made for the purpose.",
     )
     faults: Annotated[Tuple[Fault, ...], Strict(False)] = Field(
-        min_length=1, max_length=1000, description="The faults; the next section has their keys."
+        description="One fault or more; their keys follow."
     )
 
     @field_validator("faults")
     @classmethod
     def _different(cls, faults: Tuple[Fault, ...]) -> Tuple[Fault, ...]:
+        if not faults:
+            raise problem("", "given an empty list; allowed: one fault or more")
         seen = set()
         for number, fault in enumerate(faults):
             if fault.title in seen:

@@ -9,7 +9,7 @@ import argparse
 import inspect
 import sys
 from pathlib import Path
-from typing import Any, Dict, List, Sequence, Tuple
+from typing import Any, Dict, Hashable, List, Sequence, Tuple
 
 from pydantic_core import PydanticUndefined
 
@@ -99,7 +99,7 @@ def _sections(
 
 
 def key_table(
-    model: type[Section], path: Tuple[str, ...] = (), of: type[Section] = Experiment
+    model: type[Section], path: Tuple[Hashable, ...] = (), of: type[Section] = Experiment
 ) -> str:
     """Render the keys of a section; `path` is where it stands in a file of the model `of`."""
     rows = ["| Key | Type | Default | Meaning |", "|---|---|---|---|"]
