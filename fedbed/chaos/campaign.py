@@ -86,10 +86,15 @@ def carry_out(
 
 
 def _refuse(ground: Ground, trials: Sequence[Trial]) -> None:
-    for kind in {(s.kind, type(s.moment)): s for trial in trials for s in trial.strikes}.values():
-        why = ground.refusal(kind)
+    asked = set()
+    for strike in (strike for trial in trials for strike in trial.strikes):
+        kind = (strike.kind, type(strike.moment))
+        if kind in asked:
+            continue
+        asked.add(kind)
+        why = ground.refusal(strike)
         if why:
-            raise RequirementMissing(f"{kind.name}: {why}")
+            raise RequirementMissing(f"{strike.name}: {why}")
 
 
 @contextlib.contextmanager

@@ -119,6 +119,7 @@ def _fault(struck: Struck, outcome: Outcome) -> Mapping[str, Any]:
         "undone_s": _rounded(struck.undone_s),
         "back_s": _rounded(struck.back_s),
         "back_after_s": _rounded(struck.back_after_s),
+        "told": struck.told,
         "updates_carried": len(struck.carried),
         "updates_lost": invariants.lost(outcome.holdings, struck.carried),
     }

@@ -28,11 +28,13 @@ class Struck:
     back_s: float | None = None
     """When the victim was back; None if it never was.
 
-    A node or the coordinator is back when it polls, or all nodes poll it; a worker or a run's
-    process when the next round is over.
+    A node or the coordinator is back when it polls, or all nodes poll it; a worker, a run's
+    process or one with room on its disk again when the next round is over.
     """
     carried: Mapping[str, str] = field(default_factory=dict)
     """Updates that waited on nodes just before the coordinator came back, with their sha256."""
+    told: str = ""
+    """What the run waited for, by the coordinator's own words, as the fault ended."""
     error: str = ""
 
     @property
@@ -53,7 +55,7 @@ class Striker:
         self._ground = ground
         self._watch = watch
         self._rounds = 0
-        """How many rounds were over when it struck."""
+        """How many rounds were over when the fault was."""
         self._thread = threading.Thread(target=self._run, name="strike", daemon=True)
 
     def start(self) -> None:
@@ -119,7 +121,6 @@ class Striker:
         """Note the time, hold, undo, and see when the victim is back."""
         struck, watch = self.struck, self._watch
         struck.struck_s = watch.now()
-        self._rounds = watch.rounds_done
         try:
             if self._strike.kind == "corrupt_upload":
                 self._await_corrupted()
@@ -128,8 +129,10 @@ class Striker:
         finally:
             if self._victim.part == "coordinator":
                 struck.carried = self._ground.spooled()
+            struck.told = str(watch.run.get("wait") or "")
             undo()
             struck.undone_s = watch.now()
+            self._rounds = watch.rounds_done
         if self._await_back():
             struck.back_s = watch.now()
 
@@ -179,9 +182,9 @@ class Striker:
     def _await_back(self) -> bool:
         watch, victim, kind = self._watch, self._victim, self._strike.kind
         undone = self.struck.undone_s or 0.0
-        if kind in ("slow_cpu", "slow_link", "corrupt_upload", "fill_disk"):
+        if kind in ("slow_cpu", "slow_link", "corrupt_upload"):
             return True  # it was never away
-        if victim.part in ("run", "worker") and kind == "kill":
+        if kind == "fill_disk" or (victim.part in ("run", "worker") and kind == "kill"):
             return watch.wait_for(
                 lambda: watch.ended or watch.rounds_done > self._rounds, BACK_LIMIT_S
             )
