@@ -22,6 +22,8 @@ from fedbed.link.messages import BlobRef
 
 CHUNK = 256 * 1024
 CONNECT_TIMEOUT_S = 5.0
+_CUT = (BrokenPipeError, ConnectionResetError, ssl.SSLEOFError, ssl.SSLZeroReturnError)
+"""What a write says when the other side has hung up: without TLS, and with it."""
 
 
 class Link:
@@ -94,7 +96,7 @@ class Link:
             try:
                 try:
                     response = self._send("PUT", path, f, headers, timeout_s)
-                except (BrokenPipeError, ConnectionResetError):
+                except _CUT:
                     # A refusal may come before the body is through: read it if it is there.
                     if self._connection is None:
                         raise
@@ -160,7 +162,7 @@ class Link:
         try:
             connection.request(method, path, body=body, headers=headers)
             return connection.getresponse()
-        except (http.client.RemoteDisconnected, BrokenPipeError, ConnectionResetError):
+        except (http.client.RemoteDisconnected, *_CUT):
             # The server may close an idle connection just as we send: once more on a new one.
             if fresh or hasattr(body, "read"):
                 raise

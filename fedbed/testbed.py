@@ -61,8 +61,8 @@ class LocalTestbed:
 
     state_dir: where databases, identities and logs lie; a temporary folder unless given. threads:
     CPU threads of each worker. env: variables on top of this process's own. enrolled: whether nodes
-    and people need tokens; see `client`. Entering raises FedbedError with the last line of the log
-    if a process doesn't come up.
+    and people need tokens. tls: whether all speak TLS, with a CA made for it. `client` knows about
+    both. Entering raises FedbedError with the last line of the log if a process doesn't come up.
     """
 
     def __init__(
@@ -72,6 +72,7 @@ class LocalTestbed:
         threads: int = 1,
         env: Mapping[str, str] | None = None,
         enrolled: bool = False,
+        tls: bool = False,
     ) -> None:
         self.url = ""
         self.processes: list[Process] = []
@@ -83,6 +84,7 @@ class LocalTestbed:
         self._threads = threads
         self._env = dict(env or {})
         self._enrolled = enrolled
+        self._tls = tls
 
     def __enter__(self) -> LocalTestbed:
         self.start()
@@ -105,9 +107,19 @@ class LocalTestbed:
 
     def client(self) -> Client:
         """Return a client that may do everything here; use it in a `with` statement."""
-        if not self._enrolled:
-            return Client(self.url)
-        return Client(self.url, token=(self._coordinator_state / "admin.token").read_text().strip())
+        token = ""
+        if self._enrolled:
+            token = (self._coordinator_state / "admin.token").read_text().strip()
+        return Client(self.url, token=token, ca=self.ca)
+
+    @property
+    def ca(self) -> Path | None:
+        """The file of the CA that nodes and clients trust; None without TLS."""
+        return self._ca_folder / "ca.pem" if self._tls else None
+
+    @property
+    def _ca_folder(self) -> Path:
+        return self.state_dir / "ca"
 
     def start(self) -> None:
         """Start everything and wait until all nodes are ready; on failure nothing stays."""
@@ -173,6 +185,8 @@ class LocalTestbed:
         arguments += ["--state-dir", str(self._coordinator_state)]
         if self._enrolled:
             arguments += ["--access", "enrolled"]
+        if self._tls:
+            arguments += ["--tls", str(self._make_ca())]
         process = self._spawn("coordinator", "coordinator", arguments)
         while not ready.is_file():
             self.check([process])
@@ -195,13 +209,26 @@ class LocalTestbed:
         with self.client() as client:
             write_secret(self._enrol_file, str(client.enrol(uses=self._nodes)["token"]))
 
-    def start_node(self, name: str, *flags: str) -> Process:
-        """Start another agent, or one that has ended again: same name, same identity."""
+    def _make_ca(self) -> Path:
+        # Its library takes time and memory that most testbeds need not spend.
+        from fedbed import authority
+
+        if self.ca is not None and not self.ca.is_file():
+            authority.make_ca(self._ca_folder)
+        return self._ca_folder
+
+    def start_node(self, name: str, *flags: str, env: Mapping[str, str] | None = None) -> Process:
+        """Start another agent, or one that has ended again: same name, same identity.
+
+        env: variables on top of the testbed's.
+        """
         arguments = ["--name", name, "--coordinator", self.url]
         arguments += ["--state-dir", str(self.state_dir / name), "--threads", str(self._threads)]
         if self._enrolled:
             arguments += ["--enrol-file", str(self._enrol_file)]
-        return self._spawn(name, "edge_agent", [*arguments, *flags])
+        if self.ca is not None:
+            arguments += ["--ca", str(self.ca)]
+        return self._spawn(name, "edge_agent", [*arguments, *flags], env)
 
     def restart_coordinator(self) -> Process:
         """Start the coordinator again, on the same port, after it has ended."""
@@ -239,7 +266,13 @@ class LocalTestbed:
                         f"{START_LIMIT_S:.0f} s; {late[0].name}{_quoted(late[0])}"
                     )
 
-    def _spawn(self, name: str, module: str, arguments: list[str]) -> Process:
+    def _spawn(
+        self,
+        name: str,
+        module: str,
+        arguments: list[str],
+        env: Mapping[str, str] | None = None,
+    ) -> Process:
         log = self.state_dir / f"{name}.log"
         with log.open("ab") as out:
             process = Process(
@@ -251,7 +284,7 @@ class LocalTestbed:
                     stderr=out,
                     # Not the caller's folder: a folder `coordinator` there would be imported.
                     cwd=self.state_dir,
-                    env=self._environment(),
+                    env={**self._environment(), **(env or {})},
                     start_new_session=True,  # Ctrl-C is for us: we stop them in order
                 ),
                 log,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -48,3 +49,17 @@ def fill(folder: Path) -> Path:
                 while True:
                     file.write(bytes(size))
     return ballast
+
+
+def shifted(offset: str) -> dict[str, str]:
+    """Environment of a process whose clock is off, as in '+1y'; skips where faketime is missing."""
+    need(shutil.which("faketime") is not None, "the package faketime is not installed")
+    asked = subprocess.run(
+        ["faketime", "-m", "-f", offset, "env"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=30,
+    )
+    variables = dict(line.split("=", 1) for line in asked.stdout.splitlines() if "=" in line)
+    return {name: variables[name] for name in ("LD_PRELOAD", "FAKETIME")}

@@ -84,7 +84,7 @@ def _write_until_full(file: int) -> None:
     while size:
         try:
             os.write(file, bytes(size))
-        except OSError as error:  # noqa: PERF203 - it is what ends the loop
+        except OSError as error:
             if error.errno != errno.ENOSPC:
                 raise
             size //= 2

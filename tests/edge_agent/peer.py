@@ -6,11 +6,13 @@ import contextlib
 import hashlib
 import json
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import Any
 
 from fedbed.link.messages import BlobRef
@@ -67,6 +69,8 @@ class Peer:
     seen: list[Seen] = field(default_factory=list)
     results: dict[str, bytes] = field(default_factory=dict)
     closed: bool = False
+    tls: Path | None = None
+    """A folder of `fedbed ca`: serve TLS with its certificate."""
 
     def __post_init__(self) -> None:
         self.changed = threading.Condition()
@@ -80,13 +84,19 @@ class Peer:
         Handler.peer = peer
         self._server = ThreadingHTTPServer(("127.0.0.1", self.port), Handler)
         self._server.daemon_threads = True
+        if self.tls is not None:
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(self.tls / "server.pem", self.tls / "server.key")
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
         self.port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))
         self._thread.start()
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
+        return f"{'http' if self.tls is None else 'https'}://127.0.0.1:{self.port}"
 
     def stop(self) -> None:
         """Die as a killed process does: nobody listens, all connections are cut."""

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import IO
@@ -12,9 +13,11 @@ from typing import IO
 import psutil
 import pytest
 
+from fedbed.authority import issue, make_ca
 from fedbed.link.messages import unparse
 from tests.edge_agent import work
 from tests.edge_agent.peer import LIMIT_S, Answer, Peer, refusal
+from tests.parts import shifted
 
 pytestmark = pytest.mark.e2e
 Agent = subprocess.Popen[bytes]
@@ -31,11 +34,12 @@ def start(peer: Peer, tmp_path: Path) -> Iterator[Start]:
         *flags: str,
         stdin: int | IO[bytes] | None = subprocess.PIPE,
         how: Sequence[str] = ("-m", "edge_agent"),
+        env: dict[str, str] | None = None,
     ) -> Agent:
         command = [sys.executable, *how, "--coordinator", peer.url, "--name", "pi-1"]
         command += ["--state-dir", str(tmp_path / "state"), *flags]
         with (tmp_path / "log").open("ab") as log:
-            agent = subprocess.Popen(command, stdin=stdin, stderr=log)
+            agent = subprocess.Popen(command, stdin=stdin, stderr=log, env=env)
         agents.append(agent)
         return agent
 
@@ -57,6 +61,13 @@ def polls(peer: Peer) -> list[dict[str, object]]:
     return [s.json for s in peer.requests("POST", POLL)]
 
 
+def eventually(predicate: Callable[[], object]) -> None:
+    limit = time.monotonic() + LIMIT_S
+    while not predicate():
+        assert time.monotonic() < limit
+        time.sleep(0.05)
+
+
 def log(tmp_path: Path) -> str:
     return (tmp_path / "log").read_text()
 
@@ -74,6 +85,54 @@ def test_it_joins_polls_and_leaves_at_sigterm(peer: Peer, start: Start, tmp_path
     agent.send_signal(signal.SIGTERM)
     assert agent.wait(LIMIT_S) == 0
     assert [s.path for s in peer.requests("DELETE")] == ["/api/v1/nodes/n-1"]
+
+
+def test_a_certificate_that_cannot_be_trusted_ends_it_at_the_start_only(
+    start: Start, peer: Peer, tmp_path: Path
+) -> None:
+    for name in ("lab", "other"):
+        make_ca(tmp_path / name)
+        issue(tmp_path / name, ["127.0.0.1"])
+    with_tls = Peer(tls=tmp_path / "lab")
+    address = ("--coordinator", with_tls.url)
+    stranger = start(*address, "--ca", str(tmp_path / "other" / "ca.pem"))
+    assert stranger.wait(LIMIT_S) == 17
+    (line,) = log(tmp_path).splitlines()
+    assert "was not issued by the CA in" in line
+    agent = start(*address, "--ca", str(tmp_path / "lab" / "ca.pem"))
+    with_tls.wait(lambda: polls(with_tls))
+    with_tls.stop()
+    # What stands there now has another's certificate; a restart with the right one mends it.
+    wrong = Peer(port=with_tls.port, tls=tmp_path / "other")
+    eventually(lambda: "Trying again until it answers" in log(tmp_path))
+    wrong.wait(lambda: wrong.connections >= 2)
+    wrong.stop()
+    again = Peer(port=with_tls.port, tls=tmp_path / "lab")
+    again.wait(lambda: polls(again))
+    assert agent.poll() is None
+    again.stop()
+
+
+def test_a_clock_that_is_off_is_told_and_tried_again(
+    start: Start, peer: Peer, tmp_path: Path
+) -> None:
+    make_ca(tmp_path)
+    issue(tmp_path, ["127.0.0.1"])
+    with_tls = Peer(tls=tmp_path)
+    # As a system would that trusts this CA: without --ca dates count.
+    trusted = {**os.environ, "SSL_CERT_FILE": str(tmp_path / "ca.pem"), "SSL_CERT_DIR": "/nowhere"}
+    trusted.pop("FEDBED_CA", None)
+    off = {**trusted, **shifted("-1y")}
+    agent = start("--coordinator", with_tls.url, env=off)
+    eventually(lambda: "Trying again" in log(tmp_path))
+    assert agent.poll() is None
+    (line,) = log(tmp_path).splitlines()
+    assert "is not valid yet, by this machine's clock, which says 20" in line
+    assert not with_tls.seen
+    agent.kill()
+    start("--coordinator", with_tls.url, env=trusted)
+    with_tls.wait(lambda: polls(with_tls))
+    with_tls.stop()
 
 
 def test_ctrl_c_is_no_failure(peer: Peer, start: Start, tmp_path: Path) -> None:

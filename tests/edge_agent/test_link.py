@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import datetime
 import hashlib
 import threading
 from collections.abc import Iterator
@@ -9,16 +10,40 @@ from typing import Any
 import pytest
 
 from edge_agent.link import Link
-from fedbed.errors import CoordinatorAway, NotFound, PayloadError, Refused
+from fedbed.authority import issue, make_ca
+from fedbed.certificates import utc_now
+from fedbed.errors import CoordinatorAway, NotFound, PayloadError, Refused, Untrusted
 from fedbed.link.messages import BlobRef
 from tests.edge_agent.peer import Answer, Peer, refusal
 
 MODEL = bytes(range(256)) * 4096
 
 
+@pytest.fixture(params=["http", "https"])
+def peer(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Peer]:
+    """All of this must hold over TLS as well."""
+    tls = None
+    if request.param == "https":
+        tls = tmp_path_factory.mktemp("ca")
+        make_ca(tls)
+        issue(tls, ["127.0.0.1"])
+    peer = Peer(tls=tls)
+    yield peer
+    for event in peer.hold.values():
+        event.set()
+    if not peer.closed:
+        peer.stop()
+
+
+def ca_of(peer: Peer) -> Path | None:
+    return None if peer.tls is None else peer.tls / "ca.pem"
+
+
 @pytest.fixture
 def link(peer: Peer) -> Iterator[Link]:
-    link = Link(peer.url)
+    link = Link(peer.url, ca_of(peer))
     yield link
     link.close()
 
@@ -56,11 +81,41 @@ def test_nobody_listens(peer: Peer, link: Link) -> None:
         join(link)
 
 
-def test_https_to_a_coordinator_that_speaks_http(peer: Peer) -> None:
+def test_https_to_a_coordinator_that_speaks_http() -> None:
+    peer = Peer()
     link = Link(peer.url.replace("http:", "https:"))
     with pytest.raises(CoordinatorAway, match=r"speaks http, not https: .* --coordinator\.$"):
         join(link)
     link.close()
+    peer.stop()
+
+
+def test_a_certificate_that_cannot_be_trusted(tmp_path: Path) -> None:
+    for name in ("here", "other"):
+        make_ca(tmp_path / name)
+        issue(tmp_path / name, ["pc"])
+    peer = Peer(tls=tmp_path / "here")
+    for ca, host, why in (
+        ("other", "127.0.0.1", "was not issued by the CA in"),
+        ("here", "127.0.0.1", "is for other names"),
+    ):
+        link = Link(peer.url.replace("127.0.0.1", host), tmp_path / ca / "ca.pem")
+        for _ in range(2):
+            with pytest.raises(Untrusted, match=why):
+                join(link)
+    assert not peer.seen
+    peer.stop()
+
+
+def test_with_a_pinned_ca_dates_do_not_count(tmp_path: Path) -> None:
+    long_ago = utc_now() - datetime.timedelta(days=500)
+    make_ca(tmp_path)
+    issue(tmp_path, ["127.0.0.1"], days=100, now=long_ago)
+    peer = Peer(tls=tmp_path)
+    link = Link(peer.url, tmp_path / "ca.pem")
+    assert join(link)["node_id"] == "n-1"
+    link.close()
+    peer.stop()
 
 
 def test_it_comes_back_on_the_same_port(peer: Peer, link: Link) -> None:
@@ -68,7 +123,7 @@ def test_it_comes_back_on_the_same_port(peer: Peer, link: Link) -> None:
     peer.stop()
     with pytest.raises(CoordinatorAway):
         join(link)
-    again = Peer(port=peer.port)
+    again = Peer(port=peer.port, tls=peer.tls)
     try:
         assert join(link)["node_id"] == "n-1"
     finally:
