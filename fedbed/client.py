@@ -45,7 +45,7 @@ class Client:
             base_url=self.url,
             timeout=httpx.Timeout(ANSWER_S, connect=CONNECT_S),
             transport=transport,
-            verify=trust.context(ca) if self.url.startswith("https:") else True,
+            verify=trust.context(ca) if urlsplit(url).scheme == "https" else True,
             trust_env=False,
             headers={"Authorization": f"Bearer {token}"} if token else None,
         )

@@ -10,6 +10,7 @@ import ssl
 import time
 from pathlib import Path
 from typing import Optional
+from urllib.parse import urlsplit
 
 from fedbed.errors import CoordinatorAway, FedbedError, Untrusted, UsageError
 
@@ -50,7 +51,7 @@ def pinned(flag: Optional[Path], url: str) -> Optional[Path]:
     given = flag or (Path(os.environ["FEDBED_CA"]) if os.environ.get("FEDBED_CA") else None)
     if given is None:
         return None
-    if not url.startswith("https://"):
+    if urlsplit(url).scheme != "https":
         if flag is not None:
             raise UsageError(
                 f"--ca: is for https:// addresses, and {url} is none: nobody is checked there"

@@ -9,12 +9,14 @@ from typing import Optional
 import pytest
 
 from edge_agent import config
+from fedbed.authority import make_ca
 from fedbed.errors import UsageError
 
 
 @pytest.fixture(autouse=True)
 def _no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("FEDBED_COORDINATOR", raising=False)
+    monkeypatch.delenv("FEDBED_CA", raising=False)
 
 
 def test_defaults(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
@@ -47,6 +49,22 @@ def test_everything_given(tmp_path: Path) -> None:
         threads=4,
         stop_with_parent=True,
     )
+
+
+def test_a_ca_is_pinned_by_flag_or_environment_and_looked_at_at_the_start(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    make_ca(tmp_path)
+    lab, ca = ["--coordinator", "https://lab:9"], tmp_path / "ca.pem"
+    assert config.parse(lab).ca is None
+    assert config.parse([*lab, "--ca", str(ca)]).ca == ca
+    with pytest.raises(UsageError, match="--ca: .*holds no certificate"):
+        config.parse([*lab, "--ca", str(tmp_path / "ca.key")])
+    with pytest.raises(UsageError, match="--ca: is for https:// addresses"):
+        config.parse(["--ca", str(ca)])
+    monkeypatch.setenv("FEDBED_CA", str(ca))
+    assert config.parse(lab).ca == ca
+    assert config.parse([]).ca is None
 
 
 def test_the_environment_names_the_coordinator(monkeypatch: pytest.MonkeyPatch) -> None:

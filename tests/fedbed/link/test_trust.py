@@ -137,7 +137,7 @@ def test_which_ca_is_pinned(folder: Path, monkeypatch: pytest.MonkeyPatch, tmp_p
     ca = folder / "ca.pem"
     monkeypatch.delenv("FEDBED_CA", raising=False)
     assert trust.pinned(None, URL) is None
-    assert trust.pinned(ca, URL) == ca
+    assert trust.pinned(ca, URL) == trust.pinned(ca, URL.upper()) == ca
     with pytest.raises(UsageError, match="--ca: is for https:// addresses"):
         trust.pinned(ca, "http://pc:8470")
     (tmp_path / "rubbish").write_text("no PEM")
