@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test lint format docs bench bench-quick chaos clean
+.PHONY: help setup setup-dev demo test fuzz lint format docs bench bench-quick chaos clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -20,7 +20,11 @@ demo: $(VENV)/.run ## train MNIST on a coordinator and four agents, beside its c
 test: $(VENV)/.dev ## run the tests (with FEDBED_TESTS_NO_SKIP=1 none may be skipped)
 	@$(BIN)/python -m pytest
 
-lint: $(VENV)/.dev ## ruff, mypy, the node's Python version, generated docs
+fuzz: $(VENV)/.dev ## hostile and random input, in depth: codec, state machines, all routes; about 15 minutes
+	@FEDBED_FUZZ=deep $(BIN)/python -m pytest tests/fuzz -s -o timeout=3600
+	@$(BIN)/python -m tests.fuzz.payloads --count 100000
+
+lint: $(VENV)/.dev ## ruff, mypy, the node's Python version, security, generated docs
 	@scripts/lint
 
 format: $(VENV)/.dev ## sort imports and format

@@ -117,4 +117,7 @@ async def _fault(request: Request, error: Exception) -> JSONResponse:
 
 def _one_line(text: str) -> str:
     line = " ".join(text.split())
+    if not line.isprintable():
+        # What an answer quotes may end in somebody's terminal, which obeys some characters.
+        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
     return line if len(line) <= MAX_DETAIL else line[: MAX_DETAIL - 3] + "..."

@@ -22,8 +22,8 @@ class Member:
 
     id: str
     name: str
-    key_sha256: str
-    token_sha256: str
+    key_sha256: str = field(repr=False)
+    token_sha256: str = field(repr=False)
     profile: NodeProfile
     labels: dict[str, str]
     compressors: list[str]

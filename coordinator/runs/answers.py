@@ -54,9 +54,7 @@ def _check_record(name: str, record: dict[str, Any], payloads: Collection[str]) 
         return
     values = record.get("values")
     if kind not in ("metrics", "config") or not isinstance(values, dict):
-        raise PayloadError(
-            f"the result's record {show(name)} is neither arrays, metrics nor config"
-        )
+        raise PayloadError(f"the result's record {show(name)} is no arrays, metrics or config")
     allowed = _NUMBERS if kind == "metrics" else _SCALARS
     for key, value in records.unpack(values).items():
         kinds = {type(item) for item in value} if isinstance(value, list) else {type(value)}

@@ -41,7 +41,7 @@ class JoinRequest:
     """A node asks in. The same `key` is the same node, whatever its address."""
 
     name: str
-    key: str
+    key: str = field(repr=False)
     profile: NodeProfile = field(default_factory=NodeProfile)
     labels: Dict[str, str] = field(default_factory=dict)
     compressors: List[str] = field(default_factory=lambda: ["zlib"])
@@ -55,7 +55,7 @@ class JoinReply:
 
     node_id: str
     name: str
-    token: str
+    token: str = field(repr=False)
     poll_s: float
 
 

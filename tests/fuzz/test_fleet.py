@@ -162,9 +162,9 @@ class Books(RuleBasedStateMachine):
 
 
 TestContacts: Any = Contacts.TestCase
-TestContacts.settings = examples(quick=40, deep=4000)
+TestContacts.settings = examples(quick=40, deep=1500)
 TestBooks: Any = Books.TestCase
-TestBooks.settings = examples(quick=20, deep=2000, steps=25)
+TestBooks.settings = examples(quick=20, deep=700, steps=25)
 
 
 @examples(quick=100, deep=2000)

@@ -146,4 +146,4 @@ class Queue(RuleBasedStateMachine):
 
 
 TestQueue: Any = Queue.TestCase
-TestQueue.settings = examples(quick=25, deep=2000, steps=25)
+TestQueue.settings = examples(quick=25, deep=700, steps=25)

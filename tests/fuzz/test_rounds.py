@@ -177,4 +177,4 @@ class Rounds(RuleBasedStateMachine):
 
 
 TestRounds: Any = Rounds.TestCase
-TestRounds.settings = examples(quick=20, deep=3000)
+TestRounds.settings = examples(quick=20, deep=1000)

@@ -160,9 +160,9 @@ class Remainders(_OnDisk):
 
 
 TestSpools: Any = Spools.TestCase
-TestSpools.settings = examples(quick=15, deep=1000, steps=25)
+TestSpools.settings = examples(quick=15, deep=400, steps=25)
 TestRemainders: Any = Remainders.TestCase
-TestRemainders.settings = examples(quick=10, deep=700, steps=15)
+TestRemainders.settings = examples(quick=10, deep=300, steps=15)
 
 
 def test_the_model_of_a_spool_would_notice_a_loss(tmp_path: Path) -> None:
