@@ -58,7 +58,7 @@ def test_a_ca_is_pinned_by_flag_or_environment_and_looked_at_at_the_start(
     lab, ca = ["--coordinator", "https://lab:9"], tmp_path / "ca.pem"
     assert config.parse(lab).ca is None
     assert config.parse([*lab, "--ca", str(ca)]).ca == ca
-    with pytest.raises(UsageError, match="--ca: .*holds no certificate"):
+    with pytest.raises(UsageError, match=r"--ca: .*holds no certificate"):
         config.parse([*lab, "--ca", str(tmp_path / "ca.key")])
     with pytest.raises(UsageError, match="--ca: is for https:// addresses"):
         config.parse(["--ca", str(ca)])
