@@ -10,7 +10,7 @@ from pathlib import Path
 
 from coordinator.fleet.offences import MAX_OFFENCES
 from fedbed import __version__
-from fedbed.cli.parser import Parser
+from fedbed.cli.parser import Parser, count
 from fedbed.errors import UsageError
 
 DEFAULT_PORT = 8470
@@ -84,7 +84,7 @@ def parser() -> argparse.ArgumentParser:
     add("--tls-key", type=Path, metavar="FILE", help="private key of --tls-cert (PEM)")
     add(
         "--connections-per-address",
-        type=_count,
+        type=count,
         metavar="N",
         default=MOST_PER_ADDRESS,
         help="limit for each remote address; a node has two (default: %(default)s)",
@@ -147,12 +147,6 @@ def _check_tls_flags(args: argparse.Namespace) -> None:
 def _port(text: str) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"given '{text}', allowed: 0 to 65535")
-    return int(text)
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"given '{text}', allowed: a whole number from 1")
     return int(text)
 
 

@@ -13,7 +13,7 @@ from typing import Dict, List, Optional
 from urllib.parse import urlsplit
 
 from fedbed import __version__
-from fedbed.cli.parser import Parser
+from fedbed.cli.parser import Parser, count
 from fedbed.errors import UsageError
 from fedbed.link import trust
 
@@ -99,7 +99,7 @@ def parser() -> argparse.ArgumentParser:
     )
     add(
         "--threads",
-        type=_count,
+        type=count,
         default=1,
         help="CPU threads of the worker (default: %(default)s; more may change the last bits)",
     )
@@ -166,12 +166,6 @@ def _check_samples(path: Path) -> None:
         raise UsageError(f"--data: '{path}' can't be read ({error.strerror})") from error
     if magic != b"PK\x03\x04":
         raise UsageError(f"--data: '{path}' is no .npz file (numpy.savez writes them)")
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"given '{text}', allowed: a whole number from 1")
-    return int(text)
 
 
 def _default_state_dir(name: str) -> Path:

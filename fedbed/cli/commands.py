@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable
 
+from fedbed.cli.parser import count
 from fedbed.errors import RequirementMissing
 
 if TYPE_CHECKING:
@@ -30,8 +31,8 @@ def register_demo(subparsers: Subparsers) -> None:
         "them and once centrally, compare the two, and stop everything again.",
         epilog="examples:\n  fedbed demo\n  fedbed demo --nodes 8 --rounds 3",
     )
-    parser.add_argument("--nodes", type=_count, default=4, help="number of nodes (default: 4)")
-    parser.add_argument("--rounds", type=_count, help="number of rounds (default: the file's, 10)")
+    parser.add_argument("--nodes", type=count, default=4, help="number of nodes (default: 4)")
+    parser.add_argument("--rounds", type=count, help="number of rounds (default: the file's, 10)")
     _add_output(parser)
     parser.set_defaults(func=_later("fedbed.cli.demo", "demo"))
 
@@ -268,7 +269,7 @@ def _add_experiment_options(parser: argparse.ArgumentParser) -> None:
     _add_token(parser)
     _add_ca(parser)
     parser.add_argument(
-        "--nodes", type=_count, metavar="N", help="number of nodes (default: the experiment's)"
+        "--nodes", type=count, metavar="N", help="number of nodes (default: the experiment's)"
     )
     parser.add_argument(
         "--set",
@@ -346,12 +347,6 @@ def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
         return code
 
     return call
-
-
-def _count(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"given '{text}', allowed: a whole number from 1")
-    return int(text)
 
 
 def _days(text: str) -> int:

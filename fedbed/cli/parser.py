@@ -54,6 +54,13 @@ class Parser(argparse.ArgumentParser):
             self.error(f"unknown {what} '{value}'{hint}")
 
 
+def count(text: str) -> int:
+    """Read a flag's number of something, from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"given '{text}', allowed: a whole number from 1")
+    return int(text)
+
+
 def did_you_mean(given: str, known: Iterable[str]) -> str:
     """Return "; did you mean 'x'?", or nothing where no known name is near."""
     close = difflib.get_close_matches(given, list(known), n=1, cutoff=0.6)
