@@ -6,7 +6,7 @@ float32 as JSON text, or bfloat16, pickle and zstd. Arrays are float32 of any sh
 from __future__ import annotations
 
 import json
-import pickle
+import pickle  # nosec B403 # a peer's format, measured
 from collections.abc import Mapping
 from typing import Any
 
@@ -46,5 +46,5 @@ def from_halves(payload: bytes) -> Arrays:
     """
     import zstandard
 
-    halves = pickle.loads(zstandard.decompress(payload))  # noqa: S301 - our own bytes
+    halves = pickle.loads(zstandard.decompress(payload))  # noqa: S301 # nosec B301 # our own
     return {name: half.float().numpy() for name, half in halves.items()}

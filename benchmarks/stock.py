@@ -153,7 +153,7 @@ class StockFlower:
     def _spawn(self, name: str, *flags: str) -> None:
         command = self._command(f"flower-{name.split('-')[0]}")
         with (self._home / f"{name}.log").open("wb") as out:
-            self._processes[name] = subprocess.Popen(
+            self._processes[name] = subprocess.Popen(  # nosec B603 # Flower's own commands
                 [command, "--insecure", *flags],
                 stdin=subprocess.DEVNULL,
                 stdout=out,
@@ -217,7 +217,7 @@ class StockFlower:
         return False
 
     def _flwr(self, *words: str) -> dict[str, Any]:
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603 # Flower's own command
             [self._command("flwr"), *words, "--format", "json"],
             stdin=subprocess.DEVNULL,
             capture_output=True,

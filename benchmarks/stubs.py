@@ -106,7 +106,7 @@ class Stub:
         while True:
             if not await self._polled():
                 self._poll_link.close()
-                await asyncio.sleep(PAUSE_S * random.uniform(1, 3))
+                await asyncio.sleep(PAUSE_S * random.uniform(1, 3))  # nosec B311 # jitter
 
     async def _polled(self) -> bool:
         """Poll once, having joined; False if the link failed."""
@@ -162,7 +162,7 @@ class Stub:
             try:
                 while not await self._answered(item):
                     self._bulk_link.close()
-                    await asyncio.sleep(PAUSE_S * random.uniform(1, 3))
+                    await asyncio.sleep(PAUSE_S * random.uniform(1, 3))  # nosec B311 # jitter
             except asyncio.CancelledError:
                 # The rest of an answer may still be on its way.
                 self._bulk_link.close()
@@ -260,7 +260,7 @@ def running(url: str, nodes: int, log: Path | None = None) -> Iterator[Fleet]:
         out: Any = subprocess.DEVNULL
         if log is not None:
             out = stack.enter_context(log.open("wb"))
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # nosec B603 # this very module
             [sys.executable, "-m", "benchmarks.stubs", "--coordinator", url, "--nodes", str(nodes)],
             cwd=Path(__file__).parents[1],
             stdin=subprocess.PIPE,

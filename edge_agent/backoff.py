@@ -18,7 +18,7 @@ class Backoff:
     ) -> None:
         self._first_s = first_s
         self._cap_s = cap_s
-        self._rng = rng or random.Random()
+        self._rng = rng or random.Random()  # nosec B311 # jitter, no secret
         self._failures = 0
 
     def next_s(self) -> float:

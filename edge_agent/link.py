@@ -40,7 +40,7 @@ class Link:
         self._parts = urlsplit(url)
         self._tls: Optional[ssl.SSLContext] = None
         self._connection: Optional[http.client.HTTPConnection] = None
-        self.token = ""
+        self.token = ""  # nosec B105 # none yet
 
     def close(self) -> None:
         """Close the connection; the next request opens another."""

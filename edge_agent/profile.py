@@ -68,7 +68,7 @@ def compressors(packages: Dict[str, str]) -> List[str]:
 
 def _packages(worker_python: str) -> Dict[str, str]:
     try:
-        done = subprocess.run(
+        done = subprocess.run(  # nosec B603 # the operator's interpreter, our text
             [worker_python, "-c", _PROBE],
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -68,7 +68,7 @@ class WorkerProcess:
         if config.data_path is not None:
             command.append(str(config.data_path.resolve()))
         with self._log_path.open("wb") as log:
-            self._process = subprocess.Popen(
+            self._process = subprocess.Popen(  # nosec B603 # our own worker
                 command,
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,

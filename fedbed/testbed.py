@@ -275,20 +275,17 @@ class LocalTestbed:
     ) -> Process:
         log = self.state_dir / f"{name}.log"
         with log.open("ab") as out:
-            process = Process(
-                name,
-                subprocess.Popen(
-                    [sys.executable, "-m", module, *arguments, "--stop-with-parent"],
-                    stdin=subprocess.PIPE,
-                    stdout=out,
-                    stderr=out,
-                    # Not the caller's folder: a folder `coordinator` there would be imported.
-                    cwd=self.state_dir,
-                    env={**self._environment(), **(env or {})},
-                    start_new_session=True,  # Ctrl-C is for us: we stop them in order
-                ),
-                log,
+            popen = subprocess.Popen(  # nosec B603 # our own modules
+                [sys.executable, "-m", module, *arguments, "--stop-with-parent"],
+                stdin=subprocess.PIPE,
+                stdout=out,
+                stderr=out,
+                # Not the caller's folder: a folder `coordinator` there would be imported.
+                cwd=self.state_dir,
+                env={**self._environment(), **(env or {})},
+                start_new_session=True,  # Ctrl-C is for us: we stop them in order
             )
+        process = Process(name, popen, log)
         self.processes.append(process)
         return process
 

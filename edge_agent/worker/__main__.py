@@ -27,14 +27,14 @@ def main() -> int:
     data_path = Path(sys.argv[2]) if len(sys.argv) > 2 else None
     residuals = Residuals(state_dir / RESIDUALS)
     out = pipes.take_stdout()
-    requests: queue.Queue[Optional[Dict[str, Any]]] = queue.Queue()
+    inbox: queue.Queue[Optional[Dict[str, Any]]] = queue.Queue()
     aborted = threading.Event()
-    arguments = (pipes.take_stdin(), requests, aborted)
+    arguments = (pipes.take_stdin(), inbox, aborted)
     threading.Thread(target=_listen, args=arguments, daemon=True).start()
     runner: Optional[Runner] = None
     made_for: Optional[Tuple[str, int]] = None
     while True:
-        request = requests.get()
+        request = inbox.get()
         if request is None:
             return 0
 
@@ -73,7 +73,7 @@ def main() -> int:
 
 
 def _listen(
-    into: BinaryIO, requests: queue.Queue[Optional[Dict[str, Any]]], aborted: threading.Event
+    into: BinaryIO, inbox: queue.Queue[Optional[Dict[str, Any]]], aborted: threading.Event
 ) -> None:
     for line in into:
         message = json.loads(line)
@@ -82,9 +82,9 @@ def _listen(
         else:
             # Here and not where it is taken up: an abort may follow at once.
             aborted.clear()
-            requests.put(message)
+            inbox.put(message)
     # The daemon is gone or wants us gone; a computation in the main thread must not keep us.
-    requests.put(None)
+    inbox.put(None)
     aborted.set()
     threading.Timer(2.0, os._exit, (0,)).start()
 

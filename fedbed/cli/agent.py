@@ -45,4 +45,4 @@ def hand_over(command: str, arguments: List[str]) -> int:
             )
     sys.stdout.flush()
     sys.stderr.flush()
-    os.execv(sys.executable, [sys.executable, "-m", MODULES[command], *arguments])
+    os.execv(sys.executable, [sys.executable, "-m", MODULES[command], *arguments])  # nosec B606 # us

@@ -145,7 +145,7 @@ def _receive(
     digest, done = hashlib.sha256(), 0
     with part.open("wb") as out:
         try:
-            response = urllib.request.urlopen(request, timeout=timeout_s)
+            response = urllib.request.urlopen(request, timeout=timeout_s)  # nosec B310 # cards: http(s)
         except urllib.error.HTTPError as error:
             error.close()
             raise _MirrorFailed(f"HTTP {error.code} {error.reason}") from error
