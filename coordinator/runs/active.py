@@ -187,7 +187,7 @@ class ActiveRun:
                 drained = sum(m.drained for m in members.values()) if enough else 0
                 if len(live) + drained == len(self.roster) or waited >= limit:
                     break
-                away = ", ".join(m.name for p, m in sorted(members.items()) if p not in live)
+                away = ", ".join(_named(m) for p, m in sorted(members.items()) if p not in live)
                 self.waiting_for_nodes = (
                     f"{len(live)} of {len(self.roster)} nodes are here; waiting for {away}, "
                     f"{format_duration(limit - waited)} at most"
@@ -213,9 +213,13 @@ class ActiveRun:
                     }
                     for p, m in sorted(live.items())
                 ],
-                "away": sorted(m.name for p, m in members.items() if p not in live),
+                "away": sorted(_named(m) for p, m in members.items() if p not in live),
             }
         )
+
+
+def _named(member: Member) -> str:
+    return f"{member.name} (drained)" if member.drained else member.name
 
 
 def _why_missing(state: SlotState, reason: str, lost_since: float | None) -> str:

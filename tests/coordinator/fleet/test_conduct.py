@@ -62,7 +62,7 @@ async def test_an_offence_is_in_the_record_of_its_node(served: Served, what: str
     assert asked_again == (kind == "wrong-item"), "only where training again may mend it"
 
 
-async def test_too_many_bytes_are_an_offence_of_a_task_and_not_of_an_app(served: Served) -> None:
+async def test_too_many_bytes_are_an_offence(served: Served) -> None:
     node = await served.join("pi-1")
     (item,) = await served.send([node], max_bytes=-(1 << 20) + 10)
     assert (await node.put(item, node.result(item, MODEL))).status_code == 422
