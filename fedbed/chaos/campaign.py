@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -17,6 +17,7 @@ from fedbed.chaos.trial import Outcome, run_census, run_trial
 from fedbed.errors import FedbedError, RequirementMissing, RunFailed
 
 UNDISTURBED = Trial("undisturbed", ())
+ALL_BACK = "all are back"
 
 
 @dataclass
@@ -60,7 +61,7 @@ def carry_out(
     only: Sequence[str] = (),
     observer: Observer | None = None,
     keep: Path | None = None,
-) -> Iterator[Campaign]:
+) -> Generator[Campaign, None, None]:
     """Yield the campaign after each trial; the last one is complete.
 
     keep: where logs of runs go that broke an invariant. Raises UsageError for an unknown fault in
@@ -81,6 +82,9 @@ def carry_out(
             campaign.wall_s = time.monotonic() - began
             observer.ended(outcome, number, len(trials))
             yield campaign
+            if any(broken.invariant == ALL_BACK for broken in outcome.broken):
+                observer.note("not all are back: there is no going on")
+                break
     campaign.wall_s = time.monotonic() - began
     yield campaign
 
@@ -158,7 +162,7 @@ def _mend(ground: Ground) -> list[Broken]:
     try:
         ground.await_ready()
     except FedbedError as error:
-        return [*fallen, Broken("all are back", str(error))]
+        return [*fallen, Broken(ALL_BACK, str(error))]
     return fallen
 
 

@@ -134,7 +134,8 @@ class LocalGround:
     def kill(self, victim: Victim) -> None:
         """SIGKILL."""
         process = self._await(victim)
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
         if victim.part in ("agent", "coordinator"):
             self._testbed.process(_name(victim)).popen.wait(STOP_LIMIT_S)
 

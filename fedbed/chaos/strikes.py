@@ -54,8 +54,6 @@ class Striker:
         self._victim = strike.victim
         self._ground = ground
         self._watch = watch
-        self._rounds = 0
-        """How many rounds were over when the fault was."""
         self._thread = threading.Thread(target=self._run, name="strike", daemon=True)
 
     def start(self) -> None:
@@ -77,8 +75,10 @@ class Striker:
                 self._kill_at(self._strike.moment)
             elif self._await_moment():
                 self._hit(self._do())
-        except FedbedError as error:
-            self.struck.error = str(error)
+        except Exception as error:  # noqa: BLE001 - a thread's error is told by who follows the run
+            if self.struck.struck_s is not None or not self._watch.ended:
+                told = isinstance(error, FedbedError)
+                self.struck.error = str(error) if told else f"{type(error).__name__}: {error}"
 
     def _await_moment(self) -> bool:
         moment = self._strike.moment
@@ -132,7 +132,6 @@ class Striker:
             struck.told = str(watch.run.get("wait") or "")
             undo()
             struck.undone_s = watch.now()
-            self._rounds = watch.rounds_done
         if self._await_back():
             struck.back_s = watch.now()
 
@@ -185,9 +184,7 @@ class Striker:
         if kind in ("slow_cpu", "slow_link", "corrupt_upload"):
             return True  # it was never away
         if kind == "fill_disk" or (victim.part in ("run", "worker") and kind == "kill"):
-            return watch.wait_for(
-                lambda: watch.ended or watch.rounds_done > self._rounds, BACK_LIMIT_S
-            )
+            return self._await_next_round(undone)
         if victim.part in ("run", "worker"):
             return True
         names = self._nodes_concerned(victim)
@@ -200,6 +197,14 @@ class Striker:
             ),
             BACK_LIMIT_S,
         )
+
+    def _await_next_round(self, undone: float) -> bool:
+        watch = self._watch
+        # A picture from before may lack a round that was over already.
+        if not watch.wait_for(lambda: watch.ended or watch.picture_at > undone, BACK_LIMIT_S):
+            return False
+        rounds = watch.rounds_done
+        return watch.wait_for(lambda: watch.ended or watch.rounds_done > rounds, BACK_LIMIT_S)
 
     def _nodes_concerned(self, victim: Victim) -> list[str]:
         if victim.node:

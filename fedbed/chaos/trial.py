@@ -94,7 +94,7 @@ def run_trial(
         outcome.holdings = _settled(ground, watch.run_id)
     expect = scenario.expect
     found = invariants.check(facts, outcome.holdings, undisturbed, expect, outcome.carried())
-    found += [Broken("faults can be undone", s.error) for s in outcome.struck if s.error]
+    found += [Broken("faults can be done and undone", s.error) for s in outcome.struck if s.error]
     outcome.broken = found
     return outcome
 

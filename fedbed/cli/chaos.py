@@ -7,7 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import TextIO
 
@@ -65,13 +65,14 @@ def _carry_out(
     stream.flush()
     try:
         with _observer(plain, stream) as observer:
-            for campaign in campaigns.carry_out(
-                LocalGround(wanted), wanted, seed, only, observer, folder / "broken"
-            ):
-                _write(campaign, folder)
+            ground, kept = LocalGround(wanted), folder / "broken"
+            trials = campaigns.carry_out(ground, wanted, seed, only, observer, kept)
+            with closing(trials):  # or Ctrl-C between two trials would leave the ground open
+                for campaign in trials:
+                    _write(campaign, folder)
     except KeyboardInterrupt:
-        kept = "nothing was found out" if campaign is None else f"what there is lies in {folder}"
-        raise Interrupted(f"interrupted; {kept}") from None
+        found = "nothing was found out" if campaign is None else f"what there is lies in {folder}"
+        raise Interrupted(f"interrupted; {found}") from None
     assert campaign is not None
     return campaign
 

@@ -77,6 +77,16 @@ def test_a_node_that_dies_is_quoted_and_the_others_are_stopped(tmp_path: Path) -
     assert using(tmp_path) == []
 
 
+def test_the_coordinator_starts_again_though_a_node_is_dead() -> None:
+    with LocalTestbed(1) as testbed:
+        for name in ("node-1", "coordinator"):
+            testbed.process(name).popen.kill()
+            testbed.process(name).popen.wait()
+        testbed.restart_coordinator()
+        with Client(testbed.url) as client:
+            assert [node["name"] for node in client.nodes()] == ["node-1"]
+
+
 def test_a_state_folder_in_use_is_said_with_the_logs_words(tmp_path: Path) -> None:
     with LocalTestbed(1, tmp_path) as testbed:
         with pytest.raises(FedbedError, match=r"coordinator ended .*another coordinator"):
