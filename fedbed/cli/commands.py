@@ -177,7 +177,7 @@ def register_enrol(subparsers: Subparsers) -> None:
     parser.add_argument("names", nargs="*", metavar="NAME", help="only for nodes of these names")
     parser.add_argument(
         "--uses",
-        type=_count,
+        type=count,
         metavar="N",
         help="how many nodes it lets in (default: 1, or one each)",
     )
