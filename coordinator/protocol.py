@@ -5,11 +5,12 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from typing import Any, cast
 
-from uvicorn.protocols.http.auto import AutoHTTPProtocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 log = logging.getLogger("fedbed")
+MAX_HEAD_BYTES = 64 * 1024
+"""Of a request's head before it is complete; what comes in one piece with its end may be longer."""
 Lost = Callable[[tuple[str, int]], None]
 
 
@@ -17,24 +18,38 @@ def watching(on_lost: Lost, head_s: float) -> type[asyncio.Protocol]:
     """Return uvicorn's HTTP protocol with a word to `on_lost` (the peer) when a connection ends.
 
     A request's head that has begun, and the first one of a connection at all, must be complete
-    within `head_s` seconds; between two requests a connection may idle as uvicorn allows.
+    within `head_s` seconds and `MAX_HEAD_BYTES`. Between two requests a connection may idle as
+    long as uvicorn allows.
     """
 
-    class Watching(AutoHTTPProtocol):  # type: ignore[misc, valid-type]
+    class Watching(HttpToolsProtocol):
         leave: Callable[[], None] | None = None
         """Called when the connection ends."""
         _late: asyncio.TimerHandle | None = None
+        _in_head = False
+        _head_bytes = 0
 
         def connection_made(self, transport: asyncio.BaseTransport) -> None:
-            super().connection_made(transport)
+            super().connection_made(transport)  # type: ignore[arg-type]
             self._late = self.loop.call_later(head_s, self._hang_up)
 
+        def on_message_begin(self) -> None:
+            self._in_head = True
+            super().on_message_begin()
+
+        def on_headers_complete(self) -> None:
+            self._in_head, self._head_bytes = False, 0
+            self._unset_late()
+            super().on_headers_complete()
+
         def data_received(self, data: bytes) -> None:
-            before = self.cycle
             super().data_received(data)
-            if self.cycle is not before:  # a head is complete
-                self._unset_late()
-            elif self._late is None and _is_over(before):
+            if not self._in_head:
+                return
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEAD_BYTES:
+                self._hang_up()
+            elif self._late is None:
                 self._late = self.loop.call_later(head_s, self._hang_up)
 
         def connection_lost(self, exc: Exception | None) -> None:
@@ -51,12 +66,7 @@ def watching(on_lost: Lost, head_s: float) -> type[asyncio.Protocol]:
                 self._late = None
 
         def _hang_up(self) -> None:
-            log.debug("%s took too long for a request's head", self.client)
-            cast(asyncio.Transport, self.transport).abort()
+            log.debug("%s sent too slow or too long a head of a request", self.client)
+            self.transport.abort()
 
     return Watching
-
-
-def _is_over(cycle: Any) -> bool:
-    """Whether what comes now is no longer of the request of this cycle."""
-    return cycle is None or cycle.response_complete or not cycle.more_body

@@ -69,6 +69,7 @@ def serve(settings: Settings) -> int:
                 http=watching(centre.fleet.connection_lost, limits.head_s),
                 log_level="warning",
                 access_log=False,
+                proxy_headers=False,  # an address is who is connected, not what a header says
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=3,
                 lifespan="on",

@@ -31,7 +31,7 @@ class Client:
     trusted; UsageError if it has none. Without it the system's are.
     """
 
-    def __init__(
+    def __init__(  # nosec B107 # no token is the default
         self,
         url: str,
         transport: httpx.BaseTransport | None = None,

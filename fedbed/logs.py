@@ -11,8 +11,7 @@ class OneLine(logging.Formatter):
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - logging's own name
         """Format a record's own line; a traceback after it stays as it is."""
-        text = super().formatMessage(record)
-        return text if text.isprintable() else "".join(map(_shown, text))
+        return printable(super().formatMessage(record))
 
 
 def configure() -> None:
@@ -24,7 +23,8 @@ def configure() -> None:
     logging.basicConfig(level=logging.INFO, handlers=[handler])
 
 
-def _shown(character: str) -> str:
-    if character.isprintable():
-        return character
-    return character.encode("unicode_escape").decode("ascii")
+def printable(text: str) -> str:
+    """Return a text with its control characters as escapes: terminals obey some of them."""
+    if text.isprintable():
+        return text
+    return "".join(c if c.isprintable() else ascii(c)[1:-1] for c in text)

@@ -57,6 +57,13 @@ class AccessService:
             )
         return self._people.by_token(token, time.time())
 
+    def holder(self, token: str) -> str | None:
+        """Return whose access token this is, None if nobody's."""
+        try:
+            return f"person:{self._people.by_token(token, time.time()).name}" if token else None
+        except NotAdmitted:
+            return None
+
     def admit_node(self, token: str, name: str) -> Enrolment | None:
         """Let a node in that isn't known by its key; None where nobody is asked for a token."""
         return self._enrolments.admit(token, name, time.time()) if self.enrolled else None

@@ -81,5 +81,6 @@ AdminDep = Annotated[Caller, Depends(Needs(Role.ADMIN))]
 
 
 def holder_of(centre: Centre, authorization: str) -> str | None:
-    """Return the id of the node that an Authorization header's token belongs to, if it does."""
-    return centre.fleet.fleet.holder(bearer(authorization))
+    """Return whose token an Authorization header holds, of nodes and people; None if nobody's."""
+    token = bearer(authorization)
+    return centre.fleet.fleet.holder(token) or centre.access.holder(token)

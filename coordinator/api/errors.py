@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from coordinator.api.access import caller_of, peer_of
 from coordinator.store.space import unkept
 from fedbed.errors import FedbedError, NotAdmitted, NotFound, Refused, UsageError
+from fedbed.logs import printable
 
 log = logging.getLogger("fedbed.api")
 denials = logging.getLogger("fedbed.access")
@@ -116,8 +117,5 @@ async def _fault(request: Request, error: Exception) -> JSONResponse:
 
 
 def _one_line(text: str) -> str:
-    line = " ".join(text.split())
-    if not line.isprintable():
-        # What an answer quotes may end in somebody's terminal, which obeys some characters.
-        line = "".join(c if c.isprintable() else ascii(c)[1:-1] for c in line)
+    line = printable(" ".join(text.split()))
     return line if len(line) <= MAX_DETAIL else line[: MAX_DETAIL - 3] + "..."

@@ -31,8 +31,8 @@ class Adversaries:
     @classmethod
     def choose(cls, spec: Spec, partitions: int, seed: int) -> Adversaries:
         """Draw them from the run's seed."""
-        random = np.random.default_rng((_MARK, seed))
-        chosen = random.choice(partitions, min(spec.nodes, partitions), replace=False)
+        chance = np.random.default_rng((_MARK, seed))
+        chosen = chance.choice(partitions, min(spec.nodes, partitions), replace=False)
         return cls(spec, tuple(sorted(int(partition) for partition in chosen)), partitions)
 
     def poison(self, partition: int, seed: int) -> Poison | None:

@@ -15,6 +15,7 @@ from flwr.supercore.run import Run
 from coordinator.runner.channel import Channel
 from coordinator.runner.exchanges import Exchanged, Outgoing, Participant
 from coordinator.runner.items import ItemMaker
+from coordinator.runner.kept import KeptArrays
 from coordinator.runner.policy import Policy
 from coordinator.runner.replies import Reply, materialise, misfits
 from coordinator.runner.screen import Complaint
@@ -39,6 +40,7 @@ class EdgeGrid(Grid):
         self._said: set[str] = set()
         """Compromises with nodes that watchers know of."""
         self.screening: Screening | None = None
+        self._kept = KeptArrays()
         """Native tasks: what is believed of what nodes send."""
         self.lazy = False
         """Whether replies may decode lazily: only where they are used up before the next round."""
@@ -180,6 +182,7 @@ class EdgeGrid(Grid):
 
         The files are needed no more once the round's checkpoint is on disk.
         """
+        self._kept.clear()
         files = [file for exchanged in self.log for file in exchanged.files]
         self.log.clear()
         self._items.forget_models()
@@ -263,7 +266,9 @@ class EdgeGrid(Grid):
 
     def _take_reply(self, outgoing: Outgoing, event: dict[str, Any]) -> None:
         partition = int(event["item"].rsplit(".", 1)[1])
-        reply = Reply(partition, Path(event["file"]), event["bytes"], event["upload_s"])
+        reply = Reply(
+            partition, Path(event["file"]), event["bytes"], event["upload_s"], kept=self._kept
+        )
         reply.open()
         outgoing.arrived(reply)
         if self.screening is not None and outgoing.kind == "train":

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from flwr.app import Array, ArrayRecord
 
-from coordinator.runner.replies import Reply
+from coordinator.runner.replies import Reply, SpooledArray
 from coordinator.runner.sent import Sent
 from fedbed.codec import ArraySpec
 from fedbed.errors import PayloadError
@@ -36,7 +36,10 @@ def of_reply(reply: Reply, sent: Mapping[str, Sent]) -> float:
             if not _is_float(array):
                 continue
             base = sent[name].reference.base(ArraySpec(key, array.dtype, tuple(array.shape)))
-            squares += _squares(array.numpy().reshape(-1), np.ravel(base), buffer)
+            values = array.numpy()
+            squares += _squares(values.reshape(-1), np.ravel(base), buffer)
+            if isinstance(array, SpooledArray):
+                array.give_back(values)
     return math.sqrt(squares)
 
 

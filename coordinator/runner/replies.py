@@ -7,7 +7,7 @@ because averaging decodes, adds and forgets one array after the other.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 from flwr.app import ArrayRecord, Message, RecordDict
 
+from coordinator.runner.kept import KeptArrays
 from coordinator.runner.screen import Complaint
 from coordinator.runner.sent import Sent
 from fedbed import codec, flower
@@ -25,7 +26,8 @@ from fedbed.link import envelope, records
 class SpooledArray(flower.LazyArray):
     """A flwr Array in a payload file; `numpy()` and `data` decode it anew each time.
 
-    lost: what is added to the array whenever it is decoded, if anything.
+    lost: what is added to the array whenever it is decoded, if anything. kept: where it may lie
+    decoded already, under `key`.
     """
 
     def __init__(
@@ -33,11 +35,15 @@ class SpooledArray(flower.LazyArray):
         payload: codec.Payload,
         spec: codec.ArraySpec,
         lost: np.ndarray[Any, Any] | None = None,
+        kept: KeptArrays | None = None,
+        key: Hashable = None,
     ) -> None:
         super().__init__(spec.dtype, spec.shape)
         self.__dict__["_payload"] = payload
         self.__dict__["_name"] = spec.name
         self.__dict__["_lost"] = lost
+        self.__dict__["_kept"] = kept
+        self.__dict__["_key"] = key
 
     @property
     def payload(self) -> codec.Payload:
@@ -46,7 +52,12 @@ class SpooledArray(flower.LazyArray):
         return held
 
     def numpy(self) -> np.ndarray[Any, Any]:
-        """Return the array, freshly decoded and writable."""
+        """Return the array, decoded for the caller alone and writable."""
+        kept: KeptArrays | None = self.__dict__["_kept"]
+        if kept is not None:
+            held = kept.take(self.__dict__["_key"])
+            if held is not None:
+                return held
         try:
             array = self.payload.read(self.__dict__["_name"])
         except FileNotFoundError as error:
@@ -56,6 +67,12 @@ class SpooledArray(flower.LazyArray):
             ) from error
         lost = self.__dict__["_lost"]
         return array if lost is None else array + lost
+
+    def give_back(self, values: np.ndarray[Any, Any]) -> None:
+        """Spare the next one who asks the decoding; `values` are the caller's no more."""
+        kept: KeptArrays | None = self.__dict__["_kept"]
+        if kept is not None and not self.is_plain:
+            kept.keep(self.__dict__["_key"], values)
 
     @property
     def is_plain(self) -> bool:
@@ -76,6 +93,9 @@ class Reply:
     size: int
     upload_s: float
     meta: dict[str, Any] = field(default_factory=dict)
+    kept: KeptArrays | None = None
+    _token: object = field(default_factory=object)
+    """Tells what is kept of this reply from what is kept of another in the same file."""
     _payloads: list[codec.Payload] = field(default_factory=list)
 
     def open(self) -> None:
@@ -100,12 +120,24 @@ class Reply:
                     str(record["payload"]), None if base is None else base.reference
                 )
                 self._payloads.append(payload)
-                arrays[name] = _lazy(payload, base)
+                arrays[name] = self._lazy(name, payload, base)
             elif kind == "metrics":
                 metrics[name] = records.unpack(record["values"])
             else:
                 config[name] = records.unpack(record["values"])
         return flower.join_records(arrays, metrics, config)
+
+    def _lazy(self, record: str, payload: codec.Payload, base: Sent | None) -> ArrayRecord:
+        payload.check_reference()
+        is_difference = payload.needs_reference is not None
+        lost = {} if base is None or is_difference else base.lost
+        lazy = ArrayRecord()
+        for spec in payload.specs:
+            array = lost.get(spec.name)
+            fits = array is not None and (array.dtype.name, array.shape) == (spec.dtype, spec.shape)
+            key = (self._token, record, spec.name)
+            lazy[spec.name] = SpooledArray(payload, spec, array if fits else None, self.kept, key)
+        return lazy
 
     def metrics(self) -> dict[str, Any]:
         """Return all metrics of the reply in one dictionary."""
@@ -120,18 +152,6 @@ class Reply:
         for payload in self._payloads:
             payload.close()
         self._payloads.clear()
-
-
-def _lazy(payload: codec.Payload, base: Sent | None) -> ArrayRecord:
-    payload.check_reference()
-    is_difference = payload.needs_reference is not None
-    lost = {} if base is None or is_difference else base.lost
-    lazy = ArrayRecord()
-    for spec in payload.specs:
-        array = lost.get(spec.name)
-        fits = array is not None and (array.dtype.name, array.shape) == (spec.dtype, spec.shape)
-        lazy[spec.name] = SpooledArray(payload, spec, array if fits else None)
-    return lazy
 
 
 def materialise(content: RecordDict) -> RecordDict:

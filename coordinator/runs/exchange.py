@@ -373,7 +373,7 @@ def _verify(path: Path, entry: Open, hashed: bool) -> dict[str, Any]:
     result = envelope.Envelope.open(path, _limit(entry))
     meta: dict[str, Any] = result.meta
     if meta.get("item") != entry.id:
-        text = f"{entry.id}: the result says that it belongs to {meta.get('item')!r}"
+        text = f"{entry.id}: the result says that it belongs to {str(meta.get('item'))[:160]!r}"
         raise PayloadError(text, "wrong-item")
     if entry.item is not None and meta.get("question") not in (None, entry.item.question):
         # What a node held when the run went back to an earlier checkpoint, for instance.

@@ -102,7 +102,7 @@ def plan(
             continue
         for number in range(1, fault.repeat + 1):
             name = fault.title + (f"-{number}" if fault.repeat > 1 else "")
-            chance = random.Random(f"{seed}/{fault.title}/{number}")
+            chance = random.Random(f"{seed}/{fault.title}/{number}")  # nosec B311 # repeatable
             drawn.append((number, _draw(fault, name, chance, nodes, yardstick)))
     # The first of each, then the second: what is cut short has seen something of everything.
     strikes = [strike for _, strike in sorted(drawn, key=lambda entry: entry[0])]

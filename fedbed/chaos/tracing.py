@@ -50,7 +50,7 @@ class Tracer:
         command = ["strace", "-f", "-e", f"trace={named}", "-o", name]
         if kill_at:
             command += ["-e", f"inject={named}:signal=KILL:when={kill_at}"]
-        self._popen = subprocess.Popen(
+        self._popen = subprocess.Popen(  # nosec B603 # strace, on a process of ours
             [*command, "-p", str(pid)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

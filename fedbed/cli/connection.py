@@ -10,7 +10,7 @@ from fedbed.client import Client
 from fedbed.errors import UsageError
 from fedbed.link import trust
 
-TOKEN_VARIABLE = "FEDBED_TOKEN"
+TOKEN_VARIABLE = "FEDBED_TOKEN"  # nosec B105 # a variable's name
 
 
 def connect(args: argparse.Namespace) -> Client:

@@ -21,7 +21,7 @@ import uvloop
 
 from coordinator.door import Door
 from coordinator.doorkeeper import Limits
-from coordinator.protocol import watching
+from coordinator.protocol import MAX_HEAD_BYTES, watching
 from fedbed import authority
 
 LIMIT_S = 20.0
@@ -31,8 +31,8 @@ Scope = dict[str, Any]
 
 
 async def app(scope: Scope, receive: Callable[[], Awaitable[Scope]], send: Any) -> None:
-    """Answer with the scheme and the length of what came."""
-    length, more = 0, True
+    """Answer with the scheme and the length of what came; of what is refused nothing is read."""
+    length, more = 0, scope["path"] != "/refused"
     while more:
         message = await receive()
         length += len(message.get("body", b""))
@@ -185,6 +185,33 @@ async def test_a_head_must_be_complete_in_time(drip: bytes) -> None:
 
 
 @on_both_loops
+async def test_a_head_must_be_of_a_size() -> None:
+    async with standing(Limits()) as (port, _):
+        reader, writer = await connect(port)
+        writer.write(b"PUT /x HTTP/1.1\r\nContent-Length: 5000000\r\n\r\n" + b"a" * 5_000_000)
+        assert await answer(reader) == b"http 5000000", "a body is no head"
+        end = asyncio.create_task(to_the_end(reader))
+        writer.write(b"GET / HTTP/1.1\r\n")
+        with contextlib.suppress(RuntimeError, ConnectionError):  # it may be closed by then
+            for number in range(2 * MAX_HEAD_BYTES // 1000):
+                writer.write(b"A%d: %s\r\n" % (number, b"b" * 1000))
+                await asyncio.sleep(0)
+        assert await asyncio.wait_for(end, 5) == b""
+        writer.close()
+
+
+@on_both_loops
+async def test_a_body_that_goes_on_after_its_answer_is_no_head() -> None:
+    async with standing(Limits()) as (port, _):
+        reader, writer = await connect(port)
+        writer.write(b"PUT /refused HTTP/1.1\r\nContent-Length: 1000000\r\n\r\n")
+        assert await answer(reader) == b"http 0"
+        writer.write(b"a" * 1_000_000 + GET)
+        assert await answer(reader) == b"http 0"
+        writer.close()
+
+
+@on_both_loops
 async def test_idle_connections_and_slow_bodies_stay_and_a_second_slow_head_does_not() -> None:
     async with standing(QUICK) as (port, _):
         reader, writer = await connect(port)
@@ -196,6 +223,9 @@ async def test_idle_connections_and_slow_bodies_stay_and_a_second_slow_head_does
             await asyncio.sleep(0.1)
             writer.write(b"a")
         assert await answer(reader) == b"http 6"
+        await asyncio.sleep(3 * QUICK.head_s)
+        writer.write(GET)
+        assert await answer(reader) == b"http 0", "the end of a body begins no head"
         writer.write(GET[:-4])
         assert await to_the_end(reader) == b""
         writer.close()

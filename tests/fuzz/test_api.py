@@ -21,7 +21,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from schemathesis.generation import GenerationMode
 
-from fedbed.client import Client
 from fedbed.testbed import LocalTestbed
 from tests.fuzz.depth import DEEP, examples
 
@@ -36,21 +35,34 @@ APP = b"an app"
 class Target:
     """A coordinator with a node, a blob and a run, and what it has answered so far."""
 
-    url: str
+    testbed: LocalTestbed
+    people: dict[str, str] = field(default_factory=dict)
+    """Role -> token."""
     node: dict[str, str] = field(default_factory=dict)
     sha256: str = ""
     run: str = ""
     statuses: Counter[int] = field(default_factory=Counter)
     slowest_s: float = 0.0
 
+    @property
+    def url(self) -> str:
+        return self.testbed.url
+
     def furnish(self) -> None:
         """Make what requests may name; again, after one of them has removed it."""
-        with httpx.Client(base_url=f"{self.url}/api/v1") as client:
-            joined = client.post("/nodes", json={"name": "pi-1", "key": KEY}).raise_for_status()
-            self.node = joined.json()
-        with Client(self.url) as operator:
+        with self.testbed.client() as admin:
+            there = {person["name"] for person in admin.people()}
+            for role in ("viewer", "operator", "admin"):
+                if f"an-{role}" not in there:
+                    made = admin.give_access(name=f"an-{role}", role=role)
+                    self.people[role] = made["token"]
+            token = admin.enrol()["token"]
             self.sha256 = hashlib.sha256(APP).hexdigest()
-            self.run = operator.submit_app(APP, name="x", serverapp="a", clientapp="b")
+            self.run = admin.submit_app(APP, name="x", serverapp="a", clientapp="b")
+        with httpx.Client(base_url=f"{self.url}/api/v1") as client:
+            headers = {"Authorization": f"Bearer {token}"}
+            body = {"name": "pi-1", "key": KEY}
+            self.node = client.post("/nodes", json=body, headers=headers).raise_for_status().json()
 
     def callers(self) -> dict[str, dict[str, str]]:
         """Headers of each kind of caller."""
@@ -59,14 +71,15 @@ class Target:
             "a node": {"Authorization": f"Bearer {self.node['token']}"},
             "garbage": {"Authorization": "Bearer \xff\x7f not a token", "Cookie": "=;=;\xff"},
             "another scheme": {"Authorization": "Basic Og=="},
+            **{role: {"Authorization": f"Bearer {token}"} for role, token in self.people.items()},
         }
 
 
 @pytest.fixture(scope="module")
 def target(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Target]:
     folder = tmp_path_factory.mktemp("api")
-    with LocalTestbed(0, folder) as testbed:
-        found = Target(testbed.url)
+    with LocalTestbed(0, folder, enrolled=True) as testbed:
+        found = Target(testbed)
         found.furnish()
         yield found
         testbed.check()
