@@ -152,6 +152,7 @@ class Executor:
             size, digest = self._train_when_there_is_room(item, timeline, aborted)
         except (FedbedError, WorkerDied, OSError) as error:
             self._residuals.forget(item.id)
+            self._sweep()
             if self._stopping.is_set() or aborted.is_set():
                 return
             if isinstance(error, AWAY):
@@ -276,6 +277,12 @@ class Executor:
                 self._spool.remove(item)
             else:
                 self._discard(item)
+
+    def _sweep(self) -> None:
+        """Remove what a worker that died has begun to write: no worker writes just now."""
+        with contextlib.suppress(OSError):
+            self._spool.sweep()
+            self._residuals.sweep()
 
     def _discard(self, item: str) -> None:
         """Forget a result that nobody has taken, and that anything was left out of it."""

@@ -77,6 +77,11 @@ class Residuals:
         if _place(item) is not None:
             self._remove(self._path(item))
 
+    def sweep(self) -> None:
+        """Remove half-written files; for when nobody writes: a worker that died left them."""
+        for path in self._folder.glob(".*.part"):
+            self._remove(path)
+
     def _path(self, item: str) -> Path:
         return self._folder / (item + SUFFIX)
 

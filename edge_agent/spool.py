@@ -29,6 +29,10 @@ class Spool:
     def open(self) -> None:
         """Make the folder; half-written files of an earlier life go."""
         self._folder.mkdir(parents=True, exist_ok=True)
+        self.sweep()
+
+    def sweep(self) -> None:
+        """Remove half-written files; for when nobody writes: a worker that died left them."""
         for path in self._folder.iterdir():
             if path.suffix != SUFFIX and path.is_file():
                 path.unlink()

@@ -12,7 +12,7 @@ from fedbed.chaos.trial import Outcome
 from fedbed.units import format_duration
 
 ROW, BAR = 22, 14
-LEFT, WIDTH, RIGHT = 330, 760, 230
+LEFT, WIDTH, RIGHT = 360, 740, 230
 _TONES = {"starting": "#d5d9df", "report": "#d5d9df", "round": ("#7aa6d8", "#a9c6e8")}
 _FAULT, _GOOD, _BAD = "#d1495b", "#2e7d4f", "#b00020"
 _STYLE = """
@@ -60,8 +60,9 @@ def _extent(outcome: Outcome) -> float:
 
 def _row(outcome: Outcome, campaign: Campaign, top: int, scale: float) -> str:
     good = not outcome.broken
-    title = outcome.trial.name
-    parts = [_text(LEFT - 10, top + 11, title, anchor="end")]
+    strikes, name = outcome.trial.strikes, outcome.trial.name
+    label = _text(LEFT - 10, top + 11, str(strikes[0]) if len(strikes) == 1 else name, "end")
+    parts = [f"<g><title>{escape(name)}</title>{label}</g>"]
     marks = [*outcome.marks, (outcome.seconds, "")]
     for (begin, phase), (end, _) in zip(marks, marks[1:], strict=False):
         end = min(max(end, begin), outcome.seconds)

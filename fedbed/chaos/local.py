@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -52,6 +53,10 @@ class LocalGround:
         self._throttles: dict[Victim, Throttle] = {}
         self._tracers: list[Tracer] = []
         self._logs = leftovers.Logs()
+        self._stray: set[str] = set()
+        """Half-written and damaged files at the last look."""
+        self._known: set[str] = set()
+        """Those that an earlier run has been blamed for."""
 
     @property
     def url(self) -> str:
@@ -115,6 +120,7 @@ class LocalGround:
 
     def await_ready(self) -> None:
         """Wait until all nodes are ready; start again whoever has ended."""
+        self._known = self._stray
         for part in self.fallen():
             self.start(part)
         names = [f"node-{node}" for node in range(1, self._nodes + 1)]
@@ -200,7 +206,13 @@ class LocalGround:
 
     def holdings(self, run: str) -> Holdings:
         """Look at what lies about after a run; logs only since the last look."""
-        return leftovers.look(self._root, self._node_folders(), run, self._logs)
+        found = leftovers.look(self._root, self._node_folders(), run, self._logs)
+        self._stray = {*found.half_written, *found.damaged}
+        return replace(
+            found,
+            half_written=[name for name in found.half_written if name not in self._known],
+            damaged=[name for name in found.damaged if name not in self._known],
+        )
 
     def keep(self, run: str, folder: Path) -> None:
         """Copy logs and the run's files to `folder`."""

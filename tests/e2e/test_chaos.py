@@ -21,6 +21,7 @@ from fedbed.chaos.scenario import Scenario
 from fedbed.cli.main import main
 from fedbed.errors import RequirementMissing
 from tests.e2e.bench import nothing_left
+from tests.parts import need
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(600)]
 SCENARIOS = Path(__file__).parents[2] / "experiments" / "chaos"
@@ -31,8 +32,7 @@ LANES = 2
 
 @pytest.fixture(autouse=True)
 def _strace() -> None:
-    if tracing.missing():
-        pytest.skip(tracing.missing())
+    need(not tracing.missing(), tracing.missing())
 
 
 def carried_out(wanted: Scenario) -> Campaign:

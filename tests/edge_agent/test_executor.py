@@ -126,12 +126,14 @@ def test_another_run_gets_another_worker(peer: Peer, start: Start) -> None:
 
 
 def test_a_killed_worker_is_an_error_reply_and_the_next_item_works(
-    peer: Peer, start: Start, tmp_path: Path
+    peer: Peer, start: Start, config: AgentConfig, tmp_path: Path
 ) -> None:
     executor = start()
     executor.accept(work.long_item(peer.blob, "i1"))
     eventually(executor.progress)
     (worker,) = workers()
+    half = config.state_dir / "spool" / ".half.result.x.part"
+    half.write_bytes(b"FBR")
     os.kill(worker.pid, signal.SIGKILL)
     peer.wait(lambda: "i1" in peer.results)
     meta = meta_of(peer, "i1", tmp_path)
@@ -140,6 +142,7 @@ def test_a_killed_worker_is_an_error_reply_and_the_next_item_works(
     executor.accept(work.item(peer.blob, "i2"))
     peer.wait(lambda: "i2" in peer.results)
     assert meta_of(peer, "i2", tmp_path)["error"] is None
+    assert not half.exists()
 
 
 def test_a_worker_interpreter_that_has_gone_is_an_error_reply(

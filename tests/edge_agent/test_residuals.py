@@ -34,6 +34,14 @@ def test_an_item_that_is_answered_again_starts_from_the_same_residual(residuals:
     assert held(residuals, "run.000003.3") == b"two again"
 
 
+def test_what_was_half_written_is_swept_away(residuals: Residuals, tmp_path: Path) -> None:
+    residuals.sweep()
+    residuals.keep("run.000001.3", b"one")
+    (tmp_path / "residuals" / ".x1y2.part").write_bytes(b"hal")
+    residuals.sweep()
+    assert [p.name for p in (tmp_path / "residuals").iterdir()] == ["run.000001.3.residual"]
+
+
 def test_a_result_that_nobody_took_leaves_no_trace(residuals: Residuals) -> None:
     residuals.keep("run.000001.3", b"one")
     residuals.keep("run.000002.3", b"two")

@@ -13,6 +13,7 @@ import pytest
 from fedbed.chaos import tracing
 from fedbed.chaos.tracing import Tracer, count
 from fedbed.errors import FedbedError, RequirementMissing
+from tests.parts import need
 
 CODE = """
 import os, sys
@@ -31,8 +32,7 @@ sys.stdin.readline()
 
 @pytest.fixture
 def writer(tmp_path: Path) -> Iterator[subprocess.Popen[str]]:
-    if tracing.missing():
-        pytest.skip(tracing.missing())
+    need(not tracing.missing(), tracing.missing())
     process = subprocess.Popen(
         [sys.executable, "-c", CODE, str(tmp_path)],
         stdin=subprocess.PIPE,
