@@ -112,10 +112,12 @@ def plan(
 
 
 def earlier(strike: Strike) -> Strike | None:
-    """Return the fault at half its time or count, for one that the run escaped; None at its end."""
+    """Return the fault at an earlier moment, for one that the run escaped; None at the first."""
     moment = strike.moment
     if isinstance(moment, AtCall) and moment.number > 1:
         return replace(strike, moment=AtCall(moment.call, moment.number // 2))
+    if isinstance(moment, AtRound) and moment.number > 1:
+        return replace(strike, moment=AtRound(moment.number - 1))
     if isinstance(moment, AtSeconds) and moment.seconds > 0.1:
         return replace(strike, moment=AtSeconds(moment.seconds / 2))
     return None

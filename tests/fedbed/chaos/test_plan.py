@@ -85,4 +85,7 @@ def test_an_escaped_fault_comes_earlier_until_the_beginning() -> None:
         sooner = earlier(sooner)
     assert moments == ["at fsync 5", "at fsync 2", "at fsync 1"]
     (of_a_round,) = strikes(scenario("{do: kill, whom: run, at: round 2}"))
-    assert earlier(of_a_round) is None
+    before = earlier(of_a_round)
+    assert before is not None
+    assert before.moment == AtRound(1)
+    assert earlier(before) is None
