@@ -81,7 +81,7 @@ class Centre:
         self.fleet.run_of = self.runs.run_of
         self.fleet.on_change = self.runs.fleet_changed
         self.fleet.start()
-        self.exchange.on_refused = self.fleet.conduct.refused
+        self.exchange.judge.on_refused = self.fleet.conduct.refused
         self.exchange.start()
         self.runs.start()
         self._ticker = asyncio.create_task(self._tick())

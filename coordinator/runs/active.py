@@ -97,7 +97,7 @@ class ActiveRun:
         elif op == "publish":
             self._on_publish(self, message)
         elif op == "refused":
-            self._exchange.refused_later(self.id, message)
+            self._exchange.judge.refused_later(self.id, message)
         elif op in ("finished", "failed", "stopped"):
             self.outcome = message
         else:

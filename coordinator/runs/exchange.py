@@ -7,44 +7,37 @@ the round goes on meanwhile. Should the power fail in between, the node still ho
 from __future__ import annotations
 
 import asyncio
-import hashlib
-import json
 import logging
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import bindparam, insert, update
+from sqlalchemy import bindparam, update
 from sqlalchemy.orm import Session
 
 from coordinator.fleet import offences
 from coordinator.fleet.fleet import Member
 from coordinator.fleet.offences import Refusal
-from coordinator.runs import answers
 from coordinator.runs.arrivals import Announced, Arrivals
 from coordinator.runs.board import Board, Open
+from coordinator.runs.inspection import limit as limit_of
+from coordinator.runs.inspection import still_good, verify
+from coordinator.runs.judge import Judge
+from coordinator.runs.questions import reopen
+from coordinator.runs.questions import row as row_of
 from coordinator.runs.upload import Upload
 from coordinator.runs.window import Rules
 from coordinator.store import tables
 from coordinator.store.database import Database, Row
 from coordinator.store.space import unkept
-from fedbed.codec import ArraySpec
 from fedbed.errors import NotFound, PayloadError, Refused
-from fedbed.link import envelope
 from fedbed.link.messages import WorkItem, parse
 
 log = logging.getLogger("fedbed.runs")
 SPOOL = "spool"
-TASK = "task"
-"""The kind of app that is a native task."""
-META_ALLOWANCE = 1024 * 1024
-ORPHAN_BYTES = 1024 * 1024 * 1024
-"""Limit for results of items whose run has not come back yet after a restart."""
 RETRY_S = 6.0
 """A node whose result couldn't be kept has tried again by then."""
-IDS_AT_ONCE = 500
-"""Databases limit the number of values in one question."""
 _WORK = tables.Base.metadata.tables[tables.Work.__tablename__]
 _DONE = (
     update(_WORK)
@@ -54,14 +47,12 @@ _DONE = (
         **{name: bindparam(name) for name in ("file", "sha256", "bytes_up", "timeline")},
     )
 )
-_INSERT = insert(_WORK)
 _CANCELLED = (
     update(_WORK)
     .where(_WORK.c.id == bindparam("item"), _WORK.c.state == "open")
     .values(state="cancelled")
 )
 OnReply = Callable[[str, dict[str, Any]], None]
-OnRefused = Callable[[Refusal, bool, bool], None]
 
 
 @dataclass(frozen=True)
@@ -94,12 +85,8 @@ class Exchange:
         self._receiving: dict[str, Upload] = {}
         self._settling: dict[str, Settling] = {}
         self._refused_at = -RETRY_S
-        self._doubtful: dict[str, dict[str, Refusal]] = {}
-        """Window -> item -> what honest nodes do too, if the training diverges on most of them."""
+        self.judge = Judge(database)
         self.on_reply: OnReply = lambda _run, _message: None
-        self.on_refused: OnRefused = lambda _refusal, _counts, _once: None
-        """Called with everything that is refused, whether it counts as an offence, and whether it
-        may be known already."""
 
     def has_no_room(self) -> bool:
         """Whether results can't be kept, as far as is known: nodes try again every few seconds."""
@@ -127,10 +114,10 @@ class Exchange:
         specs = None if expect is None else [(n, d, tuple(s)) for n, d, s in expect]
         opens: list[Open] = []
         answered: list[tables.Work] = []
-        rows = {item.id: _row(item, run, members[item.partition].id) for item in items}
+        rows = {item.id: row_of(item, run, members[item.partition].id) for item in items}
         for item in items:
             item.question = rows[item.id]["fingerprint"]
-        earlier = await self._database.write_patiently(lambda s: _reopen(s, rows))
+        earlier = await self._database.write_patiently(lambda s: reopen(s, rows))
         for item in items:
             node = members[item.partition].id
             entry = Open(
@@ -144,7 +131,7 @@ class Exchange:
             )
             opens.append(entry)
             known = earlier.get(item.id)
-            if known is not None and await asyncio.to_thread(_still_good, Path(known.file), entry):
+            if known is not None and await asyncio.to_thread(still_good, Path(known.file), entry):
                 answered.append(known)
         rules = Rules(
             quorum=int(request["quorum"]),
@@ -187,10 +174,10 @@ class Exchange:
             except PayloadError as error:
                 # It counts as a failure, or a node that errs would train on this for ever.
                 if self._board.is_open(item, member.id):
-                    self._doubt(entry, error)
+                    self.judge.doubt(entry, error)
                     again = offences.mends(error.kind)
                     await self._settle_failure(entry, f"refused: {error}", again=again)
-                self._judge(entry, error)
+                self.judge.judge(entry, error)
                 raise
             except OSError as error:
                 # The node keeps the result, and sends it again.
@@ -211,7 +198,7 @@ class Exchange:
     async def _spool(
         self, entry: Open, size: int, sha256: str, upload: Upload, began: float
     ) -> Arrived:
-        limit = _limit(entry)
+        limit = limit_of(entry)
         if size > limit:
             text = f"{entry.id}: {size} bytes announced, {limit} allowed"
             raise PayloadError(text, "too-large")
@@ -228,7 +215,7 @@ class Exchange:
             folder=folder,
             size=size,
             sha256=sha256,
-            check=lambda part: _verify(part, entry, hashed=True),
+            check=lambda part: verify(part, entry, hashed=True),
             wanted=lambda: self._board.is_open(entry.id, entry.node),
             on_named=on_named,
         )
@@ -265,7 +252,9 @@ class Exchange:
         """Answer for what the run didn't take: news of a failure, or what came too late."""
         if not self._board.is_open(entry.id, entry.node):
             text = f"{entry.id}: its round closed while it was being sent"
-            self.on_refused(Refusal(entry.node, entry.run, entry.id, "late", text), False, False)
+            self.judge.on_refused(
+                Refusal(entry.node, entry.run, entry.id, "late", text), False, False
+            )
             raise Refused(text)
         arrived.path.unlink(missing_ok=True)
         bytes_down = (arrived.meta.get("timeline") or {}).get("bytes_down", 0)
@@ -305,27 +294,14 @@ class Exchange:
             # Another has taken its place, or its spool is older than this coordinator's state.
             honest = not known if row is None else member.id in row.former
             if not honest:
-                self.on_refused(Refusal(member.id, run, item, "unasked", text), True, False)
+                self.judge.on_refused(Refusal(member.id, run, item, "unasked", text), True, False)
             raise NotFound(text)
         if row.state == "done" and row.sha256 == sha256:
             return "repeated"
         text = f"{item}: its round has closed"
         kind = "duplicate" if row.state == "done" else "late"
-        self.on_refused(Refusal(member.id, run, item, kind, text), False, False)
+        self.judge.on_refused(Refusal(member.id, run, item, kind, text), False, False)
         raise Refused(text)
-
-    def _doubt(self, entry: Open, error: PayloadError) -> None:
-        """Put off the judgement on what may be the experiment's fault, until the window closes."""
-        if entry.window and offences.may_be_shared(error.kind):
-            refusal = Refusal(entry.node, entry.run, entry.id, error.kind, f"refused: {error}")
-            self._doubtful.setdefault(entry.window, {})[entry.id] = refusal
-
-    def _judge(self, entry: Open, error: PayloadError) -> None:
-        if offences.may_be_shared(error.kind):
-            return
-        of_task = entry.item is not None and entry.item.app.kind == TASK
-        refusal = Refusal(entry.node, entry.run, entry.id, error.kind, f"refused: {error}")
-        self.on_refused(refusal, offences.is_offence(error.kind, of_task), False)
 
     def _tell(
         self, run: str, window: str, item: str, path: Path, size: int, upload_s: float
@@ -339,109 +315,4 @@ class Exchange:
         """
         for item in items:
             self._database.note(Row(_CANCELLED, {"item": item}))
-        doubtful = self._doubtful.pop(window, {})
-        shared = offences.is_shared(len(doubtful), asked)
-        for refusal in doubtful.values():
-            self.on_refused(refusal, not shared, False)
-
-    def forget(self, run: str) -> None:
-        """A run is over: windows of it that are still open close no more."""
-        for window in [w for w in self._doubtful if w.rsplit(".", 1)[0] == run]:
-            del self._doubtful[window]
-
-    def refused_later(self, run: str, message: dict[str, Any]) -> None:
-        """The run's process has refused a result that had passed the checks at the door.
-
-        After a restart it comes to the same results again, and says the same of them.
-        """
-        item, kind, text = (str(message[key]) for key in ("item", "kind", "text"))
-        row = self._database.read(lambda s: s.get(tables.Work, item))
-        if row is not None:
-            self.on_refused(Refusal(row.node, run, item, kind, text), bool(message["counts"]), True)
-
-
-def _limit(entry: Open) -> int:
-    """Largest envelope that is read for an item."""
-    return (entry.item.max_bytes if entry.item else ORPHAN_BYTES) + META_ALLOWANCE
-
-
-def _verify(path: Path, entry: Open, hashed: bool) -> dict[str, Any]:
-    """Check an envelope against what was asked, array by array; returns its meta data.
-
-    hashed: the file's bytes are known to be those that the node wrote.
-    """
-    result = envelope.Envelope.open(path, _limit(entry))
-    meta: dict[str, Any] = result.meta
-    if meta.get("item") != entry.id:
-        text = f"{entry.id}: the result says that it belongs to {str(meta.get('item'))[:160]!r}"
-        raise PayloadError(text, "wrong-item")
-    if entry.item is not None and meta.get("question") not in (None, entry.item.question):
-        # What a node held when the run went back to an earlier checkpoint, for instance.
-        raise Refused(f"{entry.id}: the result answers what was asked before, not what is now")
-    if meta.get("error"):
-        return meta
-    answers.check(meta, result.names)
-    specs = None if entry.expect is None else [ArraySpec(n, d, s) for n, d, s in entry.expect]
-    if specs is not None and len(result.names) != 1:
-        text = f"{entry.id}: {len(result.names)} array records came, 1 expected"
-        raise PayloadError(text, "shape")
-    sent = _sent(entry)
-    for record in meta["records"]:
-        if record["kind"] == "arrays":
-            with result.payload(record["payload"]) as payload:
-                base = payload.needs_reference
-                if sent is not None and base is not None and base != sent.get(record["name"]):
-                    text = f"{entry.id}: a difference to another model than was sent"
-                    raise PayloadError(text, "wrong-reference")
-                payload.verify(specs, finite=entry.finite, hashed=hashed)
-    return meta
-
-
-def _sent(entry: Open) -> dict[str, str] | None:
-    """Return the hash of each record of arrays that went to the node; None if nobody knows."""
-    if entry.item is None:
-        return None
-    return {r.name: r.blob.sha256 for r in entry.item.records if r.blob is not None}
-
-
-def _still_good(path: Path, entry: Open) -> bool:
-    """Whether a result of an earlier life is what is asked for now.
-
-    It may have come while nobody knew what to expect, and its disk may have failed since.
-    """
-    try:
-        return not _verify(path, entry, hashed=False).get("error")
-    except (OSError, PayloadError, Refused) as error:
-        log.warning("%s is asked for again: %s", entry.id, error)
-        return False
-
-
-def _row(item: WorkItem, run: str, node: str) -> dict[str, Any]:
-    """Return the row of an item that is put out."""
-    question = dict(vars(item), message=None, seconds_left=None, question=None)
-    text = json.dumps(question, sort_keys=True, default=vars).encode()
-    fingerprint = hashlib.sha256(text).hexdigest()
-    return {"id": item.id, "run": run, "node": node, "state": "open", "fingerprint": fingerprint}
-
-
-def _reopen(session: Session, rows: dict[str, dict[str, Any]]) -> dict[str, tables.Work]:
-    """Insert the items as open; return those that are done already, for the same question."""
-    done: dict[str, tables.Work] = {}
-    there: dict[str, tables.Work] = {}
-    ids = list(rows)
-    for at in range(0, len(ids), IDS_AT_ONCE):
-        asked = session.query(tables.Work).where(tables.Work.id.in_(ids[at : at + IDS_AT_ONCE]))
-        there.update((known.id, known) for known in asked)
-    for item, known in there.items():
-        row = rows[item]
-        if known.state == "done" and known.fingerprint == row["fingerprint"]:
-            session.expunge(known)
-            done[item] = known
-        else:
-            if known.node != row["node"]:
-                known.former = [*known.former, known.node]
-            known.state, known.node, known.fingerprint = "open", row["node"], row["fingerprint"]
-    new = [row for item, row in rows.items() if item not in there]
-    if new:
-        session.connection().execute(_INSERT, new)
-    return done
+        self.judge.window_closed(window, asked)

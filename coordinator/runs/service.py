@@ -236,7 +236,7 @@ class RunService:
             run.outcome = _failed(f"a fault of the coordinator ({type(error).__name__}: {error})")
             await run.stop()
         self._board.cancel(run.id)
-        self._exchange.forget(run.id)
+        self._exchange.judge.forget(run.id)
         if self._stopping and run.outcome is None:
             return
         outcome = run.outcome or {"op": "stopped", "detail": "stopped; its process had died"}

@@ -9,7 +9,7 @@ import pytest
 from coordinator.api import errors
 from coordinator.api.limits import pace, rates, sizes
 from coordinator.api.limits.buckets import Allowance
-from coordinator.runs import exchange
+from coordinator.runs import inspection
 from fedbed import bundle
 from fedbed.errors import UsageError
 from fedbed.experiment import yamlfile
@@ -35,7 +35,7 @@ ROWS = {
     "every other JSON body": binary(sizes.MAX_JSON_BYTES),
     "an experiment's text": f"{yamlfile.MAX_BYTES // 1000} kB",
     "a Flower app's bundle": f"{binary(bundle.MAX_BYTES)}, {bundle.MAX_FILES} files",
-    "a result": f"and {binary(exchange.META_ALLOWANCE)} for its head",
+    "a result": f"and {binary(inspection.META_ALLOWANCE)} for its head",
     "pace of a body": f"{format_bytes(int(pace.DEFAULT.least_bytes_s))}/s on average after "
     + format_duration(pace.DEFAULT.grace_s),
     "pause within a body": format_duration(pace.DEFAULT.pause_s),

@@ -160,7 +160,7 @@ async def test_the_run_s_process_says_of_a_result_what_the_door_could_not_see(
     await node.put(item, node.result(item, MODEL))
     said = {"item": item, "kind": "norm", "text": "10 times too long", "counts": True}
     for _ in range(2):
-        served.centre.exchange.refused_later("run", said)
+        served.centre.exchange.judge.refused_later("run", said)
         await served.centre.database.write(lambda _session: None)
     assert await kinds(served, "pi-1") == [("norm", True)], "a resumed run says it again"
 
