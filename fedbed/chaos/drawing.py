@@ -16,7 +16,8 @@ LEFT, WIDTH, RIGHT = 360, 740, 230
 _TONES = {"starting": "#d5d9df", "report": "#d5d9df", "round": ("#7aa6d8", "#a9c6e8")}
 _FAULT, _GOOD, _BAD = "#d1495b", "#2e7d4f", "#b00020"
 _STYLE = """
-body { font: 14px/1.5 system-ui, sans-serif; margin: 2rem auto; padding: 0 1.5rem; max-width: 1340px; color: #1d2430; }
+body { font: 14px/1.5 system-ui, sans-serif; color: #1d2430; }
+body { margin: 2rem auto; padding: 0 1.5rem; max-width: 1340px; }
 svg { width: 100%; height: auto; } svg text { font: 12px system-ui, sans-serif; fill: #1d2430; }
 svg text.s { fill: #5b6675; } .bad { color: #b00020; } li { margin: .2rem 0; }
 """
