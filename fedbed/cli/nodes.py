@@ -57,6 +57,9 @@ def _list(client: Client, as_json: bool) -> None:
         print(f"no node has joined {client.url} yet: fedbed agent --coordinator {client.url}")
         return
     listing.show(TITLES, map(_row, found), whole=TITLES[:4])
+    for node in found:
+        if node.get("trouble"):
+            print(f"{node['name']}: {node['trouble']}")
 
 
 def _show(node: Row, as_json: bool) -> None:
@@ -94,12 +97,11 @@ def _row(node: Row) -> list[Text]:
     profile, agent = readings.mapping(node.get("profile")), readings.mapping(node.get("agent"))
     seen = readings.number(node.get("seen_s_ago"))
     state = str(node.get("state"))
-    trouble = str(node.get("trouble") or "")
     memory = int(readings.number(profile.get("memory_bytes")) or 0)
     machine = f"{profile.get('machine')}, {profile.get('cpus')} cores, {format_bytes(memory)}"
     return [
         Text(str(node.get("name"))),
-        Text(f"{state}: {trouble}" if trouble else state, STATES.get(state, "")),
+        Text(state, STATES.get(state, "")),
         Text("-" if seen is None else f"{format_duration(float(round(seen)))} ago"),
         Text(str(node.get("offences") or "-")),
         Text(machine),

@@ -7,7 +7,7 @@ import pytest
 from rich.text import Text
 
 from fedbed.cli import listing
-from fedbed.cli.nodes import _row
+from fedbed.cli.nodes import TITLES, _row
 
 RUN = "20261121-042718-an-experiment-with-a-long-name-de0d"
 NODE = {
@@ -25,14 +25,13 @@ def shown(monkeypatch: pytest.MonkeyPatch, terminal: bool) -> list[str]:
     monkeypatch.setattr(sys, "stdout", out)
     monkeypatch.setattr(out, "isatty", lambda: terminal)
     monkeypatch.setenv("COLUMNS", "80")
-    titles = ("node", "state", "seen", "machine", "agent memory", "run")
-    listing.show(titles, [_row(NODE)], whole=("node", "state", "seen"))
+    listing.show(TITLES, [_row(NODE)], whole=TITLES[:4])
     return [line.rstrip() for line in Text.from_ansi(out.getvalue()).plain.splitlines()]
 
 
 def test_a_pipe_gets_every_row_whole_on_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     head, row = shown(monkeypatch, terminal=False)
-    assert head.split() == ["node", "state", "seen", "machine", "agent", "memory", "run"]
+    assert head.split() == " ".join(TITLES).split()
     assert row.split("  ")[-1].strip() == RUN
     assert "Raspberry Pi 4 Model B Rev 1.5, 4 cores, 8.0 GB  25.0 MB" in row
 
