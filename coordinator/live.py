@@ -10,6 +10,8 @@ from typing import Any
 
 from pydantic_core import to_json
 
+from fedbed.logs import printable
+
 EVENTS_KEPT = 200
 GATHER_S = 0.1
 """How long changes are gathered before a watcher hears of them: ten pictures a second suffice."""
@@ -37,7 +39,7 @@ class Live:
 
     def say(self, text: str, run: str = "", node: str = "") -> dict[str, Any]:
         """Note an event: one sentence; returns it."""
-        event = {"at": time.time(), "run": run, "node": node, "text": text}
+        event = {"at": time.time(), "run": run, "node": node, "text": printable(text)}
         self._events.append(event)
         self.on_event(event)
         self.changed()

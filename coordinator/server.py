@@ -26,7 +26,7 @@ from coordinator.centre import Centre
 from coordinator.door import Door
 from coordinator.doorkeeper import Limits
 from coordinator.protocol import watching
-from coordinator.settings import Settings
+from coordinator.settings import OPEN, Settings, is_loopback
 from fedbed import logs
 from fedbed.errors import FedbedError, NameTaken, PortInUse, UsageError
 
@@ -49,6 +49,7 @@ def serve(settings: Settings) -> int:
     coordinator uses.
     """
     logs.configure()
+    _warn_of_openness(settings)
     most = most_connections(_allow_many_files())
     if most < FEW_CONNECTIONS:
         log.warning(
@@ -103,6 +104,15 @@ def _tls_context(settings: Settings) -> ssl.SSLContext | None:
     from coordinator import tls  # its library takes 12 MB, for nothing without TLS
 
     return tls.server_context(settings)
+
+
+def _warn_of_openness(settings: Settings) -> None:
+    if is_loopback(settings.host):
+        return
+    if settings.access == OPEN:
+        log.warning("anybody who reaches %s may do everything here: --insecure", settings.host)
+    if not settings.tls:
+        log.warning("nothing is encrypted on %s: --insecure", settings.host)
 
 
 class _Server(uvicorn.Server):

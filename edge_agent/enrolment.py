@@ -10,16 +10,22 @@ import os
 from pathlib import Path
 from typing import Optional
 
+from fedbed import secret
+
 VARIABLE = "FEDBED_ENROL_TOKEN"
 log = logging.getLogger("fedbed.agent")
 
 
 def token(path: Optional[Path]) -> str:
-    """Return the token in a file, else in the environment; empty if there is none."""
+    """Return the token in a file, else in the environment; empty if there is none.
+
+    A file may be gone once the node is enrolled. UsageError for one that holds something else.
+    """
     if path is None:
-        return os.environ.get(VARIABLE, "").strip()
+        given = os.environ.get(VARIABLE, "")
+        return secret.checked(given, f"${VARIABLE}") if given.strip() else ""
     try:
-        return path.read_text(errors="replace").strip()
+        return secret.read(path, "--enrol-file")
     except OSError as error:
         log.info("no enrolment token from '%s' (%s)", path, error.strerror)
         return ""

@@ -19,7 +19,8 @@ from coordinator.access.roles import ANYBODY, Caller, Role
 from coordinator.store import tables
 from coordinator.store.database import Database
 from fedbed.disk import write_secret
-from fedbed.errors import NotAdmitted
+from fedbed.errors import NotAdmitted, Refused
+from fedbed.logs import printable
 
 log = logging.getLogger("fedbed.access")
 ADMIN = "admin"
@@ -74,8 +75,8 @@ class AccessService:
             self._enrolments.give_back(enrolment, name)
 
     def note(self, caller: Caller, peer: str, what: str) -> None:
-        """Leave a trace of who changed something, and from where."""
-        log.info("%s at %s: %s", caller, peer, what)
+        """Leave a trace of who asks for a change, and from where."""
+        log.info("%s at %s asks for %s", caller, peer, what)
 
     async def enrol(
         self, by: Caller, uses: int, expires_s: float, names: Sequence[str], label: str
@@ -86,7 +87,7 @@ class AccessService:
         enrolment = Enrolment(
             id="e-" + secrets.token_hex(4),
             token_sha256=tokens.digest(token),
-            label=label,
+            label=printable(label),
             made_by=by.name,
             made_at=now,
             expires_at=now + expires_s,
@@ -125,10 +126,13 @@ class AccessService:
         return token
 
     async def remove(self, name: str) -> None:
-        """Take access away; its token is void at once. NotFound.
+        """Take access away; its token is void at once. NotFound, Refused for the last admin.
 
         The first administrator gets a new token at the next start.
         """
+        admins = [person.name for person in self._people if person.role is Role.ADMIN]
+        if admins == [name]:
+            raise Refused(f"{name} is the only admin here: give somebody else that role first")
         self._people.remove(name)
         if name == ADMIN:
             (self._state_dir / ADMIN_FILE).unlink(missing_ok=True)

@@ -46,6 +46,11 @@ async def node_of(centre: CentreDep, authorization: Annotated[str, Header()] = "
 NodeDep = Annotated[Member, Depends(node_of)]
 
 
+def caller_by(centre: Centre, request: Request, authorization: str) -> Caller:
+    """Return who asks, by header or cookie; NotAdmitted."""
+    return centre.access.caller(bearer(authorization) or request.cookies.get(COOKIE, ""))
+
+
 class Needs:
     """A dependency: the caller, who must have a role. NotAdmitted or Refused otherwise."""
 
@@ -56,11 +61,13 @@ class Needs:
         self, request: Request, centre: CentreDep, authorization: Annotated[str, Header()] = ""
     ) -> Caller:
         """Return who asks; who changes something is noted in the log."""
-        caller = centre.access.caller(bearer(authorization) or request.cookies.get(COOKIE, ""))
+        caller = caller_by(centre, request, authorization)
         request.state.caller = caller
         caller.require(self._role)
         if centre.access.enrolled and request.method not in _READING:
-            centre.access.note(caller, peer_of(request), f"{request.method} {request.url.path}")
+            query = f"?{request.url.query}" if request.url.query else ""
+            asked = f"{request.method} {request.url.path}{query}"
+            centre.access.note(caller, peer_of(request), asked)
         return caller
 
 

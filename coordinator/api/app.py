@@ -54,7 +54,8 @@ def make_app(centre: Centre) -> FastAPI:
 
     @app.get("/", include_in_schema=False)
     async def page() -> FileResponse:
-        return FileResponse(PAGE, media_type="text/html")
+        # No other site may show the page in a frame, and lead clicks into it.
+        return FileResponse(PAGE, media_type="text/html", headers={"X-Frame-Options": "DENY"})
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:

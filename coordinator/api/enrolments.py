@@ -81,6 +81,7 @@ async def list_access(_caller: AdminDep, centre: CentreDep) -> list[dict[str, An
 async def take_access(name: str, _caller: AdminDep, centre: CentreDep) -> dict[str, str]:
     """Take access away; the token is void at once."""
     await centre.access.remove(name)
+    centre.live.changed()  # who waits for news hears that there is none for them
     return {"removed": name}
 
 

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Header, Request, Response
 
-from coordinator.api.access import CentreDep, ViewerDep
+from coordinator.api.access import CentreDep, ViewerDep, caller_by
 from fedbed import __version__
 
 router = APIRouter(tags=["live"])
@@ -15,10 +15,17 @@ MAX_WAIT_S = 25.0
 
 @router.get("/live", response_model=dict[str, Any])
 async def live(
-    _caller: ViewerDep, centre: CentreDep, after: int = 0, wait: float = 20.0
+    request: Request,
+    _caller: ViewerDep,
+    centre: CentreDep,
+    after: int = 0,
+    wait: float = 20.0,
+    authorization: Annotated[str, Header()] = "",
 ) -> Response:
     """Wait until the picture is newer than version `after` (`wait` seconds at most), return it."""
     await centre.live.wait(after, max(0.0, min(wait, MAX_WAIT_S)))
+    # Who waited may have lost access meanwhile.
+    caller_by(centre, request, authorization)
     return Response(centre.picture.body(), media_type="application/json")
 
 

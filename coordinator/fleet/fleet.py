@@ -11,6 +11,7 @@ from coordinator.access import tokens
 from coordinator.fleet.contact import Contact
 from fedbed.errors import NameTaken, NotAdmitted, NotFound, Refused
 from fedbed.link.messages import JoinRequest, NodeCost, NodeProfile
+from fedbed.logs import printable
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -80,6 +81,7 @@ class Fleet:
             raise Refused("a node's key is 64 hex digits")
         if not request.compressors:
             raise Refused("a node names at least one compressor (zlib is always there)")
+        _make_printable(request)
         node_id = _id(request.key)
         holder = self.by_name(request.name)
         if holder is not None and not self._is(holder, request.key):
@@ -171,6 +173,15 @@ class Fleet:
         del self._members[member.id]
         self._by_token.pop(member.token_sha256, None)
         self._by_name.pop(member.name, None)
+
+
+def _make_printable(request: JoinRequest) -> None:
+    """Escape what a terminal would obey, in all that a node says of itself."""
+    profile = request.profile
+    profile.machine, profile.system = printable(profile.machine), printable(profile.system)
+    profile.python, profile.agent = printable(profile.python), printable(profile.agent)
+    profile.packages = {printable(k): printable(v) for k, v in profile.packages.items()}
+    request.labels = {printable(k): printable(v) for k, v in request.labels.items()}
 
 
 def _id(key: str) -> str:

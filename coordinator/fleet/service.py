@@ -32,6 +32,7 @@ from fedbed.link.messages import (
     parse,
     unparse,
 )
+from fedbed.logs import printable
 
 log = logging.getLogger("fedbed.fleet")
 Peer = tuple[str, int]
@@ -189,7 +190,7 @@ class FleetService:
             self._watch(member)
 
     def _note_trouble(self, member: Member, trouble: str) -> None:
-        had, member.trouble = member.trouble, trouble[:TROUBLE_LENGTH]
+        had, member.trouble = member.trouble, printable(trouble[:TROUBLE_LENGTH])
         if bool(had) != bool(trouble):
             said = member.trouble or "it goes on"
             self._live.say(f"{member.name}: {said}", node=member.id)

@@ -33,6 +33,7 @@ from coordinator.store.database import Database, Row
 from coordinator.store.space import unkept
 from fedbed.errors import NotFound, PayloadError, Refused
 from fedbed.link.messages import WorkItem, parse
+from fedbed.logs import printable
 
 log = logging.getLogger("fedbed.runs")
 SPOOL = "spool"
@@ -258,7 +259,7 @@ class Exchange:
             raise Refused(text)
         arrived.path.unlink(missing_ok=True)
         bytes_down = (arrived.meta.get("timeline") or {}).get("bytes_down", 0)
-        reason = str(arrived.meta.get("error"))[:500]
+        reason = printable(str(arrived.meta.get("error"))[:500])
         return await self._settle_failure(entry, reason, bytes_down)
 
     async def _settle_failure(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import threading
 import time
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
@@ -102,12 +104,28 @@ def _refuse(ground: Ground, trials: Sequence[Trial]) -> None:
 
 
 @contextlib.contextmanager
-def _opened(ground: Ground, campaign: Campaign) -> Iterator[None]:
-    ground.open()
+def _undisturbed() -> Iterator[None]:
+    """Let no second Ctrl-C break the clearing up off: mounts and folders would stay."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in numbers}
     try:
         yield
     finally:
-        left = ground.close()
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _opened(ground: Ground, campaign: Campaign) -> Iterator[None]:
+    try:
+        ground.open()
+        yield
+    finally:
+        with _undisturbed():
+            left = ground.close()
         campaign.at_the_end += [Broken("nothing is left behind", what) for what in left]
 
 

@@ -209,8 +209,13 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Scenario:
-        nodes = self.experiment.federation.nodes
+        nodes, rounds = self.experiment.federation.nodes, self.experiment.federation.rounds
         for number, fault in enumerate(self.faults):
+            moment = moments.parse(fault.at)
+            if isinstance(moment, moments.AtRound) and moment.number > rounds:
+                raise problem(
+                    f"faults.{number}.at", f"given {fault.at!r}; there are {rounds} rounds"
+                )
             if fault.node != "random" and fault.node > nodes:
                 raise problem(
                     f"faults.{number}.node", f"given {fault.node}; allowed: 1 to {nodes}, or random"

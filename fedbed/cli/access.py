@@ -28,6 +28,7 @@ def enrol(args: argparse.Namespace) -> int:
         raise UsageError("enrol: either --list or --revoke")
     if args.names and (args.list or args.revoke):
         raise UsageError("enrol: names go with a new token, not with --list or --revoke")
+    _check_output(args.output)
     expires_s = _seconds(args.expires)
     with connect(args) as client:
         if args.list:
@@ -51,6 +52,7 @@ def access(args: argparse.Namespace) -> int:
         raise UsageError(f"access {args.action}: who? fedbed access {args.action} NAME")
     if args.action == "list" and args.name:
         raise UsageError(f"access list: '{args.name}' is one argument too many")
+    _check_output(args.output)
     expires_s = None if args.expires is None else _seconds(args.expires)
     with connect(args) as client:
         if args.action == "list":
@@ -77,6 +79,11 @@ def _hand_out(made: dict[str, Any], text: str, args: argparse.Namespace) -> None
     print(text)
     if "token" in made:
         print(f"\n  {made['token']}\n\nIt is shown this once: only its hash is kept.")
+
+
+def _check_output(path: Path | None) -> None:
+    if path is not None and path.exists():
+        raise UsageError(f"--output: '{path}' is there already: another token may lie in it")
 
 
 def _write(path: Path, token: str) -> None:

@@ -6,6 +6,7 @@ import argparse
 import os
 from pathlib import Path
 
+from fedbed import secret
 from fedbed.client import Client
 from fedbed.errors import UsageError
 from fedbed.link import trust
@@ -27,12 +28,9 @@ def connect_if_named(args: argparse.Namespace) -> Client | None:
 def _token(path: Path | None) -> str:
     """Return the access token: from a file or the environment, as flags are seen by everybody."""
     if path is None:
-        return os.environ.get(TOKEN_VARIABLE, "").strip()
+        given = os.environ.get(TOKEN_VARIABLE, "")
+        return secret.checked(given, f"${TOKEN_VARIABLE}") if given.strip() else ""
     try:
-        token = path.read_text().strip()
-    except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or "it is no text"
-        raise UsageError(f"--token-file: '{path}' can't be read ({why})") from error
-    if not token.isascii() or not token.isprintable() or not token or " " in token:
-        raise UsageError(f"--token-file: '{path}' holds no access token: a word on a line")
-    return token
+        return secret.read(path, "--token-file")
+    except OSError as error:
+        raise UsageError(f"--token-file: '{path}' can't be read ({error.strerror})") from error

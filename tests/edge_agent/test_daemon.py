@@ -189,6 +189,17 @@ def test_who_is_not_let_in_is_told_so_and_ends(
     assert "fedbed-enrol-secret" not in log(tmp_path)
 
 
+def test_a_file_that_holds_no_token_is_not_shown(
+    peer: Peer, start: Start, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "two.token").write_text("fedbed-enrol-one\nfedbed-enrol-two\n")
+    monkeypatch.setenv("FEDBED_ENROL_FILE", str(tmp_path / "two.token"))
+    assert start().wait(LIMIT_S) == 2
+    assert "holds no token: that is one word" in log(tmp_path)
+    assert "fedbed-enrol" not in log(tmp_path)
+    assert joins(peer) == []
+
+
 def test_a_coordinator_that_restarts_finds_it_back(peer: Peer, start: Start) -> None:
     agent = start()
     peer.wait(lambda: polls(peer))

@@ -211,6 +211,28 @@ async def test_access_ends_at_once(served: Served, admin: dict[str, str]) -> Non
     assert (await served.client.get("/api/v1/runs", headers=viewer)).status_code == 401
 
 
+async def test_the_last_admin_stays(served: Served, admin: dict[str, str]) -> None:
+    alone = await served.client.delete("/api/v1/access/admin", headers=admin)
+    assert refusal(alone) == (403, "Refused")
+    assert "the only admin" in alone.json()["detail"]
+    await give_access(served, admin, "admin")
+    assert (await served.client.delete("/api/v1/access/admin", headers=admin)).is_success
+
+
+async def test_who_waits_for_news_and_loses_access_gets_none(
+    served: Served, admin: dict[str, str]
+) -> None:
+    viewer = await give_access(served, admin, "viewer")
+    version = (await served.client.get("/api/v1/live", headers=viewer)).json()["version"]
+    waiting = asyncio.create_task(
+        served.client.get(f"/api/v1/live?after={version}&wait=20", headers=viewer)
+    )
+    await asyncio.sleep(0.1)
+    await served.client.delete("/api/v1/access/the-viewer", headers=admin)
+    async with asyncio.timeout(1.0):
+        assert refusal(await waiting) == (401, "NotAdmitted")
+
+
 async def test_a_browser_keeps_its_token_in_a_cookie(served: Served, admin: dict[str, str]) -> None:
     token = admin["Authorization"].removeprefix("Bearer ")
     wrong = await served.client.post("/api/v1/session", json={"token": "wrong"})

@@ -4,7 +4,7 @@ import pytest
 
 from coordinator.fleet.fleet import Fleet
 from fedbed.errors import NameTaken, NotAdmitted, NotFound, Refused
-from fedbed.link.messages import JoinRequest
+from fedbed.link.messages import JoinRequest, NodeProfile
 
 KEY = "0a" * 32
 OTHER = "0b" * 32
@@ -46,6 +46,15 @@ def test_an_id_is_no_key() -> None:
     with pytest.raises(Refused, match="another key has this node's id"):
         fleet.join(JoinRequest("pi-2", KEY), 0.0)
     assert fleet.by_token(token) is member
+
+
+def test_what_a_node_says_of_itself_moves_no_terminal() -> None:
+    profile = NodeProfile(machine="\x1b[31mred\n", packages={"a\x07": "1\r"})
+    request = JoinRequest("pi-1", KEY, profile, labels={"k\x00": "v\x9b"})
+    member, _ = Fleet().join(request, 0.0)
+    assert member.profile.machine == "\\x1b[31mred\\n"
+    assert member.profile.packages == {"a\\x07": "1\\r"}
+    assert member.labels == {"k\\x00": "v\\x9b"}
 
 
 def test_a_forgotten_node_has_no_credential_and_frees_its_name() -> None:

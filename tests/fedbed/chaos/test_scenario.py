@@ -38,6 +38,7 @@ def test_a_fault_needs_no_more_than_what_it_does_and_to_whom() -> None:
         ("{do: kill, whom: run, node: 1}", "node: means nothing to a fault of the run"),
         ("{do: kill, whom: agent, node: 4}", "given 4; allowed: 1 to 3, or random"),
         ("{do: kill, whom: run, back_after: 1s}", "back_after: means nothing to a run"),
+        ("{do: kill, whom: run, at: round 99}", "given 'round 99'; there are"),
         ("{do: kill, whom: run, at: fork 1}", "at: given 'fork 1'; allowed: 'random'"),
         ("{do: freeze, whom: run, at: fsync 1}", "a system call is a moment for kill"),
         ("{do: kill, whom: run, wen: 1s}", "unknown key 'faults[0].wen'"),

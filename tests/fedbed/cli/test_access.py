@@ -63,13 +63,30 @@ def test_a_token_is_shown_once(asked: Asked, capsys: pytest.CaptureFixture[str])
 def test_a_token_goes_into_a_file_for_its_owner(
     asked: Asked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    path = tmp_path / "pi.token"
-    for command in (["enrol"], ["access", "add", "ann", "--role", "operator"]):
+    for number, command in enumerate((["enrol"], ["access", "add", "ann", "--role", "operator"])):
+        path = tmp_path / f"{number}.token"
         assert main([*command, "--output", str(path)]) == 0
         assert path.read_text().strip().endswith("-secret")
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
     assert "secret" not in capsys.readouterr().out
     assert asked.bodies[1] == {"name": "ann", "role": "operator", "expires_s": None}
+
+
+def test_no_file_is_overwritten(
+    asked: Asked, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "pi.token").write_text("another")
+    assert main(["enrol", "--output", str(tmp_path / "pi.token")]) == 2
+    assert "is there already" in capsys.readouterr().err
+    assert asked.lines == []
+
+
+def test_a_token_in_the_environment_is_looked_at_too(
+    asked: Asked, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FEDBED_TOKEN", "one\ntwo")
+    assert main(["access"]) == 2
+    assert "$FEDBED_TOKEN holds no token" in capsys.readouterr().err
 
 
 def test_lists_are_for_people_and_programs(
@@ -114,7 +131,7 @@ def test_a_commands_token_comes_from_a_file_or_the_environment(
         (["access", "list", "ann"], "one argument too many"),
         (["access", "add", "ann", "--role", "admn"], "did you mean 'admin'?"),
         (["access", "--token-file", "/nosuch"], "--token-file: '/nosuch' can't be read"),
-        (["access", "--token-file", "/dev/null"], "holds no access token"),
+        (["access", "--token-file", "/dev/null"], "holds no token"),
     ],
 )
 def test_wrong_words_are_explained(

@@ -1,0 +1,28 @@
+"""Tokens as they come from files and the environment. Standard library only and Python 3.8."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from fedbed.errors import UsageError
+
+MAX_CHARS = 200
+
+
+def read(path: Path, flag: str) -> str:
+    """Return the token that a file holds; UsageError if it holds none, OSError if it isn't there.
+
+    flag: what named the file, for the error. The token itself is in no error.
+    """
+    with path.open("rb") as file:
+        data = file.read(MAX_CHARS * 2)
+    return checked(data.decode("utf-8", errors="replace"), f"{flag}: '{path}'")
+
+
+def checked(text: str, where: str) -> str:
+    """Return a token without the white space around it; UsageError unless it is one word."""
+    token = text.strip()
+    plain = token.isascii() and token.isprintable() and " " not in token
+    if not token or not plain or len(token) > MAX_CHARS:
+        raise UsageError(f"{where} holds no token: that is one word, alone on one line")
+    return token
