@@ -21,7 +21,7 @@ from coordinator.store import tables
 from coordinator.store.blobs import BlobStore
 from coordinator.store.database import Database, Row
 from coordinator.store.latest import LatestBlobs
-from coordinator.store.space import Space
+from coordinator.store.space import WAITING, Space
 from fedbed import __version__
 from fedbed.errors import FedbedError
 
@@ -124,7 +124,7 @@ class Centre:
 
     def _look_at_disk(self) -> None:
         if self.exchange.has_no_room():
-            self.board.hold("the coordinator's disk is full: waiting for room")
+            self.board.hold(WAITING)
         else:
             self.board.release()
         with contextlib.suppress(OSError):

@@ -6,7 +6,6 @@ Everybody on the machine can see a process's flags.
 from __future__ import annotations
 
 import logging
-import os
 from pathlib import Path
 from typing import Optional
 
@@ -21,11 +20,8 @@ def token(path: Optional[Path]) -> str:
 
     A file may be gone once the node is enrolled. UsageError for one that holds something else.
     """
-    if path is None:
-        given = os.environ.get(VARIABLE, "")
-        return secret.checked(given, f"${VARIABLE}") if given.strip() else ""
     try:
-        return secret.read(path, "--enrol-file")
+        return secret.given(path, "--enrol-file", VARIABLE)
     except OSError as error:
         log.info("no enrolment token from '%s' (%s)", path, error.strerror)
         return ""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
+from typing import Optional
 
 from fedbed.errors import UsageError
 
@@ -17,6 +19,17 @@ def read(path: Path, flag: str) -> str:
     with path.open("rb") as file:
         data = file.read(MAX_CHARS * 2)
     return checked(data.decode("utf-8", errors="replace"), f"{flag}: '{path}'")
+
+
+def given(path: Optional[Path], flag: str, variable: str) -> str:
+    """Return the token in a file, else in the environment; empty if neither is named.
+
+    Raises what `read` does.
+    """
+    if path is not None:
+        return read(path, flag)
+    text = os.environ.get(variable, "")
+    return checked(text, f"${variable}") if text.strip() else ""
 
 
 def checked(text: str, where: str) -> str:

@@ -17,7 +17,6 @@ from coordinator.runner.order import Order
 from coordinator.runner.outcome import Outcome
 from coordinator.runner.patience import Patience, PatientBlobs
 from coordinator.runner.policy import Policy
-from coordinator.store.blobs import BlobStore
 from fedbed import bundle, flower
 from fedbed.errors import ExperimentError, FedbedError, RunFailed
 from fedbed.link.messages import AppRef
@@ -42,7 +41,7 @@ class AppRun:
         flower.become(order.number, flower.SERVER_NODE_ID)
         policy = Policy(up=spec.codec_up, down=spec.codec_down)
         app_ref = AppRef("flower", spec.clientapp, spec.bundle, spec.run_config)
-        blobs = PatientBlobs(BlobStore(order.blobs), patience)
+        blobs = PatientBlobs(order.blobs, patience)
         items = ItemMaker(order.run, order.partitions, policy, app_ref, blobs, spec.seed)
         grid = EdgeGrid(channel, order.number, policy, items)
         checkpoints = Checkpoints(order.folder / "checkpoint", patience)

@@ -23,7 +23,6 @@ from coordinator.runner.samples import Samples
 from coordinator.runner.screening import Screening
 from coordinator.runner.twin import train as train_twin
 from coordinator.runs.spec import experiment_of
-from coordinator.store.blobs import BlobStore
 from fedbed import codec, flower, tasks
 from fedbed.experiment import Experiment, strategies
 from fedbed.link.messages import AppRef
@@ -49,7 +48,7 @@ class ExperimentRun:
         _seed_everything(seed)
         channel.publish("phase", {"phase": "starting", "detail": "reading the data"})
         patience = Patience(channel)
-        blobs = PatientBlobs(BlobStore(order.blobs), patience)
+        blobs = PatientBlobs(order.blobs, patience)
         samples = Samples(experiment, order.partitions, seed)
         outcome.samples = samples
         channel.publish("phase", {"phase": "starting", "dataset": samples.name})

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 from coordinator.runner.channel import Channel
 from coordinator.store.blobs import BlobStore
+from coordinator.store.space import ROOM_PAUSE_S, WAITING
 from fedbed.disk import is_full
 from fedbed.link.messages import BlobRef
 
 Result = TypeVar("Result")
-ROOM_PAUSE_S = 1.0
 
 
 class Patience:
@@ -37,9 +38,8 @@ class Patience:
                 return result
             if not waiting:
                 waiting = True
-                text = "the coordinator's disk is full: waiting for room"
-                self._channel.publish("blocked", text)
-                self._channel.publish("event", text)
+                self._channel.publish("blocked", WAITING)
+                self._channel.publish("event", WAITING)
             if stoppable:
                 self._channel.check_stopped()
             time.sleep(ROOM_PAUSE_S)
@@ -48,8 +48,8 @@ class Patience:
 class PatientBlobs(BlobStore):
     """A run's blobs, put down when there is room."""
 
-    def __init__(self, store: BlobStore, patience: Patience) -> None:
-        super().__init__(store.folder)
+    def __init__(self, folder: Path, patience: Patience) -> None:
+        super().__init__(folder)
         self._patience = patience
 
     def put(self, data: bytes) -> BlobRef:

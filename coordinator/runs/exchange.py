@@ -21,11 +21,9 @@ from coordinator.fleet.fleet import Member
 from coordinator.fleet.offences import Refusal
 from coordinator.runs.arrivals import Announced, Arrivals
 from coordinator.runs.board import Board, Open
-from coordinator.runs.inspection import limit as limit_of
-from coordinator.runs.inspection import still_good, verify
+from coordinator.runs.inspection import limit_of, still_good, verify
 from coordinator.runs.judge import Judge
-from coordinator.runs.questions import reopen
-from coordinator.runs.questions import row as row_of
+from coordinator.runs.questions import reopen, row_of
 from coordinator.runs.upload import Upload
 from coordinator.runs.window import Rules
 from coordinator.store import tables

@@ -18,7 +18,7 @@ ORPHAN_BYTES = 1024 * 1024 * 1024
 """Limit for results of items whose run has not come back yet after a restart."""
 
 
-def limit(entry: Open) -> int:
+def limit_of(entry: Open) -> int:
     """Return the largest envelope that is read for an item, in bytes."""
     return (entry.item.max_bytes if entry.item else ORPHAN_BYTES) + META_ALLOWANCE
 
@@ -28,7 +28,7 @@ def verify(path: Path, entry: Open, hashed: bool) -> dict[str, Any]:
 
     hashed: the file's bytes are known to be those that the node wrote.
     """
-    result = envelope.Envelope.open(path, limit(entry))
+    result = envelope.Envelope.open(path, limit_of(entry))
     meta: dict[str, Any] = result.meta
     if meta.get("item") != entry.id:
         text = f"{entry.id}: the result says that it belongs to {str(meta.get('item'))[:160]!r}"

@@ -17,7 +17,7 @@ IDS_AT_ONCE = 500
 _INSERT = insert(tables.Base.metadata.tables[tables.Work.__tablename__])
 
 
-def row(item: WorkItem, run: str, node: str) -> dict[str, Any]:
+def row_of(item: WorkItem, run: str, node: str) -> dict[str, Any]:
     """Return the row of an item that is put out."""
     question = dict(vars(item), message=None, seconds_left=None, question=None)
     text = json.dumps(question, sort_keys=True, default=vars).encode()

@@ -25,8 +25,8 @@ from coordinator.runs.view import RunView
 from coordinator.runs.waiting import WaitingRuns
 from coordinator.runs.window import Verdict, Window
 from coordinator.store.blobs import BlobStore
-from coordinator.store.database import ROOM_PAUSE_S, Database
-from coordinator.store.space import unkept
+from coordinator.store.database import Database
+from coordinator.store.space import ROOM_PAUSE_S, WAITING, unkept
 from fedbed.disk import is_full
 from fedbed.errors import FedbedError, NodesMissing, RunFailed
 
@@ -288,7 +288,7 @@ class RunService:
             except OSError as error:
                 if not is_full(error) or self._stopping or run.stop_asked:
                     raise unkept(error) from error
-                run.progress.blocked = "the coordinator's disk is full: waiting for room"
+                run.progress.blocked = WAITING
                 await asyncio.sleep(ROOM_PAUSE_S)
             else:
                 run.progress.blocked = ""

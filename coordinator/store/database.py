@@ -27,14 +27,13 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.orm import Session
 
 from coordinator.store import columns
+from coordinator.store.space import ROOM_PAUSE_S
 from coordinator.store.tables import Base
 from fedbed.disk import is_full, sync_folder
 from fedbed.errors import FedbedError, StorageFull
 
 Result = TypeVar("Result")
 GROUP_LIMIT = 1024
-ROOM_PAUSE_S = 1.0
-"""How long to wait before another look whether a full disk has room."""
 POSTPONED_LIMIT = 20_000
 """So many changes wait for room; what comes beyond them fails."""
 _FULL = "the disk of the coordinator's state folder is full: make room there, and try again"

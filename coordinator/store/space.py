@@ -9,6 +9,10 @@ from fedbed.disk import is_full
 from fedbed.errors import CoordinatorAway, StorageFull
 from fedbed.units import format_bytes
 
+ROOM_PAUSE_S = 1.0
+"""How long to wait before another look whether a full disk has room."""
+WAITING = "the coordinator's disk is full: waiting for room"
+"""What whoever waits says of it."""
 LOW_BYTES = 64 * 1024 * 1024
 LOW_SHARE = 0.05
 """Of a disk so small that `LOW_BYTES` are much of it."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from pathlib import Path
 
 from fedbed import secret
@@ -27,10 +26,7 @@ def connect_if_named(args: argparse.Namespace) -> Client | None:
 
 def _token(path: Path | None) -> str:
     """Return the access token: from a file or the environment, as flags are seen by everybody."""
-    if path is None:
-        given = os.environ.get(TOKEN_VARIABLE, "")
-        return secret.checked(given, f"${TOKEN_VARIABLE}") if given.strip() else ""
     try:
-        return secret.read(path, "--token-file")
+        return secret.given(path, "--token-file", TOKEN_VARIABLE)
     except OSError as error:
         raise UsageError(f"--token-file: '{path}' can't be read ({error.strerror})") from error
