@@ -35,7 +35,8 @@ class Samples:
             return
         self.whole = data.load(self.name, self._spec.train_samples, self._spec.test_samples)
         scheme = self._spec.partition
-        self.train = data.plan(self.whole.train.y, partitions, scheme.scheme, seed, **scheme.args)
+        labels = self.whole.train.labels
+        self.train = data.plan(labels, partitions, scheme.scheme, seed, **scheme.args)
         self.test = data.split_test(len(self.whole.test), partitions, seed)
 
     def sizes(self) -> dict[int, int]:
@@ -72,7 +73,7 @@ class Samples:
         """Number of training samples of each class, per partition."""
         if self.whole is None:
             return []
-        counts = data.class_counts(self.whole.train.y, self.train, len(self.whole.classes))
+        counts = data.class_counts(self.whole.train.labels, self.train, len(self.whole.classes))
         return [[int(n) for n in row] for row in counts]
 
     def save(self, path: Path) -> None:

@@ -19,22 +19,35 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Split:
-    """Images and labels.
+    """Images with a label each, or with a mask each.
 
     x: uint8 [n, height, width] in grey (MNIST: 28x28, 0 is background) or
-    [n, height, width, 3] in RGB (CIFAR-10: 32x32); y: int64 [n].
+    [n, height, width, 3] in RGB (CIFAR-10: 32x32).
+    y: labels int64 [n], or masks uint8 [n, height, width] with a class per pixel.
+    groups: int64 [n], numbers of what samples were taken from together (a scene, a site); None
+    where the data set knows of none.
     """
 
     x: NDArray[np.uint8]
-    y: NDArray[np.int64]
+    y: NDArray[np.integer]
+    groups: Optional[NDArray[np.int64]] = None
 
     def __len__(self) -> int:
         return len(self.y)
 
-    def take(self, indices: Union[Sequence[int], NDArray[np.integer]]) -> Split:
-        """Copy of the samples at `indices` (integers [k]), in their order."""
-        rows = np.asarray(indices, np.int64)
-        return Split(self.x[rows], self.y[rows])
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """One class per sample, int64 [n]: its label, or the most frequent class of its mask."""
+        if self.y.ndim == 1:
+            return self.y.astype(np.int64, copy=False)
+        flat = self.y.reshape(len(self.y), -1)
+        return np.array([np.bincount(mask).argmax() for mask in flat], np.int64)
+
+    def take(self, indices: Union[Sequence[int], NDArray[np.integer], slice]) -> Split:
+        """The samples at `indices`, in their order: integers [k] copy, a slice shares memory."""
+        rows = indices if isinstance(indices, slice) else np.asarray(indices, np.int64)
+        groups = None if self.groups is None else self.groups[rows]
+        return Split(self.x[rows], self.y[rows], groups)
 
 
 @dataclass(frozen=True)
@@ -88,7 +101,7 @@ def _check_limit(card: Card, split: str, limit: Optional[int]) -> None:
 
 
 def _first(split: Split, limit: Optional[int]) -> Split:
-    return split if limit is None else Split(split.x[:limit], split.y[:limit])
+    return split if limit is None else split.take(slice(limit))
 
 
 def _arrays(card: Card, made: Generator) -> synthetic.Arrays:

@@ -61,6 +61,17 @@ def use(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Any:
     return make
 
 
+def test_a_split_takes_masks_and_groups_along() -> None:
+    masks = np.zeros((3, 2, 2), np.uint8)
+    masks[1] = [[2, 2], [2, 1]]
+    split = Split(np.zeros((3, 2, 2, 3), np.uint8), masks, np.array([7, 8, 9]))
+    taken = split.take([2, 1])
+    assert taken.groups is not None
+    assert taken.groups.tolist() == [9, 8]
+    assert np.array_equal(taken.y, masks[[2, 1]])
+    assert taken.labels.tolist() == [0, 2]
+
+
 def test_split_takes_in_the_order_asked() -> None:
     split = Split(counting(5, 28, 28), np.arange(5))
     taken = split.take(np.array([3, 0, 3], np.uint32))
