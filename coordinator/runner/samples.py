@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 
 from coordinator.store.blobs import BlobStore
-from fedbed import codec, data
-from fedbed.data import Split
-from fedbed.errors import DataError
+from fedbed import codec
+from fedbed.data import Dataset, Split
 from fedbed.experiment import Experiment
+from fedbed.experiment.division import Division
 from fedbed.link.messages import BlobRef, DataRef
 
 Indices = np.ndarray[Any, np.dtype[np.uint32]]
@@ -27,17 +27,14 @@ class Samples:
         self._spec = experiment.data
         self._partitions = partitions
         self._evaluates_on_nodes = experiment.federation.evaluate in ("nodes", "both")
-        self.name = _resolve(self._spec.dataset)
-        self.whole: data.Dataset | None = None
-        self.train: list[Indices] = []
-        self.test: list[Indices] = []
-        if self._spec.delivery == "node":
-            return
-        self.whole = data.load(self.name, self._spec.train_samples, self._spec.test_samples)
-        scheme = self._spec.partition
-        labels = self.whole.train.labels
-        self.train = data.plan(labels, partitions, scheme.scheme, seed, **scheme.args)
-        self.test = data.split_test(len(self.whole.test), partitions, seed)
+        self._division = Division(experiment, seed)
+        self.name = self._division.name
+        self.train, self.test = self._division.train, self._division.test
+
+    @property
+    def whole(self) -> Dataset | None:
+        """The data set, where the coordinator has it."""
+        return self._division.whole
 
     def sizes(self) -> dict[int, int]:
         """Number of training samples of each partition, where the run deals them out."""
@@ -49,32 +46,24 @@ class Samples:
         if self.whole is None:
             return {p: DataRef(delivery, self.name) for p in range(self._partitions)}
         dealt = {}
+        made: dict[int, BlobRef] = {}
+        """By the array's identity: partitions that overlap entirely share one."""
         for partition, indices in enumerate(self.train):
             test = None
             if self._evaluates_on_nodes:
                 test = self._blob(blobs, self.whole.test, self.test[partition])
-            train = self._blob(blobs, self.whole.train, indices)
-            dealt[partition] = DataRef(delivery, self.name, train, test)
+            if id(indices) not in made:
+                made[id(indices)] = self._blob(blobs, self.whole.train, indices)
+            dealt[partition] = DataRef(delivery, self.name, made[id(indices)], test)
         return dealt
 
     def describe(self) -> dict[str, Any]:
         """Describe the partition for the result."""
-        if self.whole is None:
-            return {}
-        scheme = self._spec.partition
-        return {
-            "scheme": scheme.scheme,
-            "args": scheme.args,
-            "hash": data.plan_hash(self.train),
-            "train_sizes": [len(indices) for indices in self.train],
-        }
+        return self._division.describe()
 
     def class_counts(self) -> list[list[int]]:
-        """Number of training samples of each class, per partition."""
-        if self.whole is None:
-            return []
-        counts = data.class_counts(self.whole.train.labels, self.train, len(self.whole.classes))
-        return [[int(n) for n in row] for row in counts]
+        """What of each class each partition has: training samples, or pixels of their masks."""
+        return [[int(n) for n in row] for row in self._division.counts]
 
     def save(self, path: Path) -> None:
         """Keep the indices beside the results (uint32 arrays `train-<partition>`)."""
@@ -88,13 +77,3 @@ class Samples:
             return blobs.put(codec.encode({"indices": indices}, "raw"))
         part = split.take(indices)
         return blobs.put(codec.encode({"x": part.x, "y": part.y}, "exact", "zlib"))
-
-
-def _resolve(name: str) -> str:
-    if name != "auto":
-        return name
-    try:
-        data.check(data.load_card("mnist"))
-    except DataError:
-        return "synthetic-digits"
-    return "mnist"

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from fedbed.data.cards import Card, CardFile, Generator, card_names, load_card
 from fedbed.data.dataset import Dataset, Split, load, verify
-from fedbed.data.partition import SCHEMES, class_counts, plan, plan_hash, split_test
+from fedbed.data.partition import (
+    SCHEMES,
+    absent,
+    class_counts,
+    heterogeneity,
+    overlaps,
+    plan,
+    plan_hash,
+    split_test,
+)
 from fedbed.data.store import FileStatus, check, data_dir, fetch, status
 
 __all__ = [
@@ -15,13 +24,16 @@ __all__ = [
     "FileStatus",
     "Generator",
     "Split",
+    "absent",
     "card_names",
     "check",
     "class_counts",
     "data_dir",
     "fetch",
+    "heterogeneity",
     "load",
     "load_card",
+    "overlaps",
     "plan",
     "plan_hash",
     "split_test",

@@ -87,7 +87,7 @@ def partition(given: object) -> object:
 
 
 def _scheme_arg(key: str, value: object, default: object) -> object:
-    """Check one argument against the kind of its default; both of today's must be above 0."""
+    """Check one argument against the kind of its default; all of today's must be above 0."""
     whole = isinstance(default, int)
     kind = "a whole number above 0" if whole else "a number above 0"
     right = isinstance(value, int if whole else (int, float)) and not isinstance(value, bool)
@@ -166,8 +166,10 @@ def _samples(whole: Experiment) -> None:
     samples, section = whole.data.train_samples, whole.federation
     if samples is None or whole.data.delivery == "node":
         return
+    from fedbed.data.partition import overlaps
+
     shards = whole.data.partition.args.get("shards_per_node", 1)
-    if samples < section.nodes * shards:
+    if samples < section.nodes * shards and not overlaps(whole.data.partition.scheme):
         raise problem(
             "data.train_samples",
             f"{samples} is too few for {section.nodes} nodes; "

@@ -23,7 +23,7 @@ Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
 
 class Partition(Section, extra="allow"):
-    """How the training samples are divided among the nodes.
+    """How the training samples are divided among the nodes; docs/partitions.md shows the schemes.
 
     Further keys are the arguments of the scheme; `fedbed.data.partition.SCHEMES` defines them.
     A bare name stands for the scheme with its default arguments.

@@ -1,25 +1,35 @@
 from __future__ import annotations
 
 import inspect
-from typing import TYPE_CHECKING, Any, Dict, List, Tuple
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Tuple
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fedbed.data.partition import SCHEMES, class_counts, plan, plan_hash, split_test
+from fedbed.data.partition import (
+    SCHEMES,
+    absent,
+    class_counts,
+    heterogeneity,
+    overlaps,
+    plan,
+    plan_hash,
+    split_test,
+)
 from fedbed.errors import ExperimentError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    Request = Tuple[NDArray[np.int64], int, str, int, Dict[str, Any]]
+    Numbers = NDArray[np.int64]
+    Request = Tuple[Numbers, Optional[Numbers], int, str, int, Dict[str, Any]]
 
 
 @st.composite
 def requests(draw: st.DrawFn) -> Request:
-    """Labels and a request that can be met."""
+    """Labels, groups and a request that can be met."""
     scheme = draw(st.sampled_from(sorted(SCHEMES)))
     labels = np.array(draw(st.lists(st.integers(0, 6), min_size=1, max_size=150)), np.int64)
     args: Dict[str, Any] = {}
@@ -27,24 +37,34 @@ def requests(draw: st.DrawFn) -> Request:
     if scheme == "shards":
         args["shards_per_node"] = draw(st.integers(1, min(4, most)))
         most //= args["shards_per_node"]
-    elif scheme == "dirichlet":
+    elif scheme in ("dirichlet", "quantity"):
         args["alpha"] = draw(st.floats(1e-9, 1e6))
-    return labels, draw(st.integers(1, most)), scheme, draw(st.integers(0, 2**32 - 1)), args
+    groups = None
+    if scheme == "groups":
+        groups = np.array(
+            draw(st.lists(st.integers(0, 20), min_size=most, max_size=most)), np.int64
+        )
+        most = len(set(groups.tolist()))
+    parts = draw(st.integers(1, most))
+    return labels, groups, parts, scheme, draw(st.integers(0, 2**32 - 1)), args
 
 
 @given(requests())
 @settings(max_examples=300, deadline=None)
 def test_every_plan_is_a_partition(request: Request) -> None:
-    labels, parts, scheme, seed, args = request
-    got = plan(labels, parts, scheme, seed, **args)
+    labels, groups, parts, scheme, seed, args = request
+    got = plan(labels, parts, scheme, seed, groups, **args)
     assert len(got) == parts
     for part in got:
         assert part.dtype == np.uint32
         assert len(part) > 0
         assert (np.diff(part.astype(np.int64)) > 0).all(), "sorted, nothing twice"
-    assert sorted(np.concatenate(got).tolist()) == list(range(len(labels)))
-    again = plan(labels, parts, scheme, seed, **args)
+    again = plan(labels, parts, scheme, seed, groups, **args)
     assert plan_hash(got) == plan_hash(again)
+    if overlaps(scheme):
+        assert all(len(part) == len(labels) for part in got)
+        return
+    assert sorted(np.concatenate(got).tolist()) == list(range(len(labels)))
     if scheme == "iid":
         sizes = [len(part) for part in got]
         assert max(sizes) - min(sizes) <= 1
@@ -65,11 +85,13 @@ def test_split_test_is_a_partition_into_equal_parts(n: int, data: st.DataObject)
 
 
 LABELS = np.repeat(np.arange(10), 600).astype(np.int64)
+GROUPS = np.arange(6000, dtype=np.int64) % 40
 
 
-@pytest.mark.parametrize("scheme", sorted(SCHEMES))
+@pytest.mark.parametrize("scheme", sorted(name for name in SCHEMES if not overlaps(name)))
 def test_seed_decides(scheme: str) -> None:
-    assert plan_hash(plan(LABELS, 10, scheme, 1)) != plan_hash(plan(LABELS, 10, scheme, 2))
+    one, two = (plan(LABELS, 10, scheme, seed, GROUPS) for seed in (1, 2))
+    assert plan_hash(one) != plan_hash(two)
 
 
 # From NumPy 1.24 and 2.4 alike: a change here is a change of everybody's partitions.
@@ -77,12 +99,15 @@ FROZEN = {
     "iid": "50b138e201ec4138d65eea51f2bd86d05733942a7289a9f4e692abcba6796e5f",
     "shards": "d578fcc9ec659ded43647454b4e2b997ddcc08872da0ae05f1a2cbf86d0d7a48",
     "dirichlet": "2e36750dc98902ec49e7a06e64c7c2213902814a6aae147b8369af45ce0d9c95",
+    "quantity": "c8742a793f5196d7adc2166d83d06495aea71ae57ad7e723c546edb9ebf7d0c2",
+    "groups": "3253dda902fe45472ba24dd75f6e491c88e173fb9056ac28cd013010a017a107",
+    "replicas": "44bce5805d45070fda93f6e3b9732b227407162b3e5246fc9d9e6ba10d693b32",
 }
 
 
 @pytest.mark.parametrize("scheme", sorted(SCHEMES))
 def test_plans_are_frozen(scheme: str) -> None:
-    assert plan_hash(plan(LABELS, 10, scheme, 1)) == FROZEN[scheme]
+    assert plan_hash(plan(LABELS, 10, scheme, 1, GROUPS)) == FROZEN[scheme]
 
 
 def test_iid_gives_everybody_all_classes() -> None:
@@ -100,11 +125,47 @@ def test_shards_bound_the_classes_of_a_node(per_node: int) -> None:
     assert [len(part) for part in parts] == [600] * 10
 
 
+def test_quantity_skews_sizes_and_not_classes() -> None:
+    sizes = {}
+    for alpha in (0.1, 1.0, 1e6):
+        parts = plan(LABELS, 10, "quantity", 4, alpha=alpha)
+        sizes[alpha] = np.array([len(part) for part in parts])
+        large = [part for part in parts if len(part) > 500]
+        counts = class_counts(LABELS, large, 10)
+        assert heterogeneity(counts, np.bincount(LABELS)) < 0.06
+    assert sizes[0.1].std() > sizes[1.0].std() > 300 > sizes[1e6].std()
+    assert np.abs(sizes[1e6] - 600).max() < 20
+
+
+def test_groups_stay_whole_and_hands_even() -> None:
+    groups = np.repeat(np.arange(30), np.arange(1, 31)).astype(np.int64) * 7 + 3
+    labels = np.zeros(len(groups), np.int64)
+    parts = plan(labels, 4, "groups", 2, groups)
+    of_nodes = [set(groups[part].tolist()) for part in parts]
+    assert sum(map(len, of_nodes)) == 30, "no group is at two nodes"
+    sizes = [len(part) for part in parts]
+    assert max(sizes) - min(sizes) <= 4, sizes
+
+
+def test_every_replica_is_all_there_is() -> None:
+    parts = plan(LABELS, 7, "replicas", 1)
+    assert all(part is parts[0] for part in parts), "one array: it is encoded once"
+    assert parts[0].tolist() == list(range(6000))
+    assert len(plan(LABELS[:3], 7, "replicas", 1)) == 7, "more nodes than samples"
+
+
 def test_default_is_two_shards_and_alpha_one_half() -> None:
     for scheme, args in SCHEMES.items():
-        spelled = plan(LABELS, 5, scheme, 3, **args)
-        assert plan_hash(plan(LABELS, 5, scheme, 3)) == plan_hash(spelled)
-    assert SCHEMES == {"iid": {}, "shards": {"shards_per_node": 2}, "dirichlet": {"alpha": 0.5}}
+        spelled = plan(LABELS, 5, scheme, 3, GROUPS, **args)
+        assert plan_hash(plan(LABELS, 5, scheme, 3, GROUPS)) == plan_hash(spelled)
+    assert SCHEMES == {
+        "iid": {},
+        "shards": {"shards_per_node": 2},
+        "dirichlet": {"alpha": 0.5},
+        "quantity": {"alpha": 0.5},
+        "groups": {},
+        "replicas": {},
+    }
 
 
 def _unevenness(alpha: float) -> float:
@@ -151,6 +212,10 @@ def test_a_large_alpha_divides_every_class_evenly() -> None:
         (2, "dirichlet", {"alpha": float("nan")}, "alpha is nan"),
         (2, "dirichlet", {"alpha": float("inf")}, "alpha is inf"),
         (2, "dirichlet", {"alpha": "0.5"}, "alpha is '0.5'"),
+        (2, "quantity", {"alpha": 0}, "alpha is 0, expected a number greater than 0"),
+        (6001, "quantity", {}, "6000 samples can't be split into 6001 parts"),
+        (2, "groups", {}, "'groups' needs samples in groups .scenes, sites., and this data set"),
+        (0, "replicas", {}, "0 parts asked"),
         (2, "dirichlet", {"alfa": 1.0}, "no argument 'alfa'; did you mean 'alpha'"),
         (2, "iid", {"alpha": 1.0}, "'iid' has no argument 'alpha' .allowed: none"),
         (2, "dirchlet", {}, "scheme 'dirchlet'; did you mean 'dirichlet'"),
@@ -161,6 +226,15 @@ def test_impossible_requests(parts: int, scheme: str, args: Dict[str, Any], says
     with pytest.raises(ExperimentError, match=says) as caught:
         plan(LABELS, parts, scheme, 0, **args)
     assert "\n" not in str(caught.value)
+
+
+def test_impossible_groups() -> None:
+    with pytest.raises(ExperimentError, match="40 groups can't be dealt to 41 nodes"):
+        plan(LABELS, 41, "groups", 0, GROUPS)
+    with pytest.raises(ExperimentError, match="6000 labels, but 5 numbers of groups"):
+        plan(LABELS, 2, "groups", 0, GROUPS[:5])
+    with pytest.raises(ExperimentError, match="groups must be one-dimensional"):
+        plan(LABELS, 2, "groups", 0, GROUPS.reshape(2, -1))
 
 
 @pytest.mark.parametrize("seed", [-1, 2**32])
@@ -195,9 +269,33 @@ def test_class_counts_refuses_a_label_beyond_the_classes() -> None:
         class_counts(LABELS, plan(LABELS, 2, "iid", 0), 4)
 
 
+def test_pixels_of_masks_are_counted() -> None:
+    masks = np.random.RandomState(0).randint(0, 4, (600, 5, 6)).astype(np.uint8)
+    parts = [np.arange(10), np.arange(300, 600)]
+    counts = class_counts(masks, parts, 4)
+    assert counts.tolist() == [np.bincount(masks[part].ravel()).tolist() for part in parts]
+    with pytest.raises(ExperimentError, match="label 3 found, but only 3 classes"):
+        class_counts(masks, parts, 3)
+
+
+def test_heterogeneity_is_the_share_that_would_have_to_be_exchanged() -> None:
+    whole = np.array([50, 50])
+    assert heterogeneity(np.array([[5, 5], [20, 20]]), whole) == 0.0
+    assert heterogeneity(np.array([[50, 0], [0, 50]]), whole) == 0.5
+    assert heterogeneity(np.array([[5, 5], [0, 40]]), whole) == 0.25
+    one_class_each = class_counts(LABELS, plan(LABELS, 10, "shards", 1, shards_per_node=1), 10)
+    assert heterogeneity(one_class_each, np.bincount(LABELS)) == pytest.approx(0.9)
+
+
+def test_absent_are_the_wanted_that_nobody_holds() -> None:
+    counts = np.array([[3, 0, 0, 1], [2, 0, 0, 0]])
+    assert absent(counts, np.array([1, 1, 0, 1])) == [1]
+
+
 def test_labels_are_left_as_they_are() -> None:
-    labels = LABELS.copy()
+    labels, groups = LABELS.copy(), GROUPS.copy()
     for scheme in SCHEMES:
-        plan(labels, 7, scheme, 0)
+        plan(labels, 7, scheme, 0, groups)
     assert np.array_equal(labels, LABELS)
+    assert np.array_equal(groups, GROUPS)
     assert "labels" in inspect.signature(plan).parameters
