@@ -29,7 +29,7 @@ class _Place(NamedTuple):
 
 
 class Residuals:
-    """A folder of residual files, those of one run and one partition."""
+    """A folder of residual files, those of one run: of each partition that this node has played."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -47,7 +47,7 @@ class Residuals:
         return earlier[max(earlier)] if earlier else None
 
     def keep(self, item: str, data: bytes) -> None:
-        """Keep what an item's answer left out; files of other runs and old ones go.
+        """Keep what an item's answer left out; files of other runs and the partition's old ones go.
 
         Written by atomic rename and not synced: after a power cut a residual may be lost or
         damaged, which costs that much of the node's own past updates. An id of another form than
@@ -67,9 +67,9 @@ class Residuals:
             raise
         held = self._held()
         same = sorted((h.number, path) for path, h in held.items() if h[:2] == place[:2])
-        stay = {path for _, path in same[-KEPT:]}
-        for path in held:
-            if path not in stay:
+        old = {path for _, path in same[:-KEPT]}
+        for path, other in held.items():
+            if path in old or other.run != place.run:
                 self._remove(path)
 
     def forget(self, item: str) -> None:

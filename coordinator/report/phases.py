@@ -5,7 +5,16 @@ from __future__ import annotations
 from statistics import median, median_low
 from typing import NamedTuple
 
-from coordinator.report.reading import Row, mapping, node_names, number, partition_of, rounds, rows
+from coordinator.report.reading import (
+    Row,
+    mapping,
+    node_names,
+    number,
+    partition_of,
+    rounds,
+    rows,
+    text,
+)
 
 NODE_PHASES = (
     ("wait", ("wait_s",)),
@@ -38,7 +47,7 @@ class Span(NamedTuple):
 
 
 class Typical(NamedTuple):
-    """The nodes of one round, by partition, and what the coordinator did after them."""
+    """The real nodes of one round, and what the coordinator did after them."""
 
     round: int
     nodes: list[tuple[str, list[Span]]]
@@ -63,8 +72,8 @@ def round_parts(row: Row) -> dict[str, float]:
 
     `rest` fills up to the round's `wall_s`, where the parts leave something.
     """
-    paths = [node_spans(node) for node in rows(row.get("nodes"))]
-    longest = max(paths, key=lambda path: sum(span.seconds for span in path), default=[])
+    paths = _paths(row)
+    longest = max(paths.values(), key=lambda path: sum(s.seconds for s in path), default=[])
     parts = dict.fromkeys(PHASES, 0.0)
     for phase, taken in longest + centre_spans(row):
         parts[phase] += taken
@@ -112,6 +121,18 @@ def typical(result: Row) -> Typical | None:
     middle = median_low([wall for wall, _, _ in timed])
     # Of several rounds of that length the last: the first round also starts the workers.
     _, index, row = [entry for entry in timed if entry[0] == middle][-1]
-    spans = {partition_of(node): node_spans(node) for node in rows(row.get("nodes"))}
-    nodes = [(name, spans[key]) for key, name in node_names(result).items() if spans.get(key)]
+    names = node_names(result)
+    nodes = [(names.get(key, key), spans) for key, spans in _paths(row).items() if spans]
     return Typical(index, nodes, centre_spans(row))
+
+
+def _paths(row: Row) -> dict[str, list[Span]]:
+    """Return the phases of each real node of a round: by partition, by name where it plays several.
+
+    Virtual nodes take turns on their node, so what they did stands end to end.
+    """
+    found: dict[str, list[Span]] = {}
+    for node in sorted(rows(row.get("nodes")), key=lambda node: number(node.get("partition")) or 0):
+        place = text(node.get("host")) or partition_of(node)
+        found.setdefault(place, []).extend(node_spans(node))
+    return found

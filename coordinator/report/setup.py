@@ -106,19 +106,23 @@ def _shares(result: Row) -> Shares | None:
 def _nodes(result: Row) -> tuple[list[str], list[list[Shown | str]]]:
     names = node_names(result)
     table: list[dict[str, Shown | str | None]] = []
-    for row in rows(result.get("nodes")):
+    for played in _real_nodes(result):
+        row = played[0]
         profile, agent = mapping(row.get("profile")), mapping(row.get("agent"))
+        adversaries = [kind for each in played if (kind := text(each.get("adversary")))]
+        times = f"{len(adversaries)} of them " if len(played) > 1 else ""
         table.append(
             {
-                "node": names[partition_of(row)],
-                "adversary": text(row.get("adversary")),
+                "node": text(row.get("host")) or names[partition_of(row)],
+                "plays": wording.plain(len(played)) if text(row.get("host")) else None,
+                "adversary": f"{times}{adversaries[0]}" if adversaries else "",
                 "machine": text(profile.get("machine")),
                 "system": text(profile.get("system")),
                 "cores": wording.plain(profile.get("cpus")),
                 "memory": wording.size(profile.get("memory_bytes")),
                 "python": text(profile.get("python")),
-                "train samples": wording.plain(row.get("train_samples")),
-                "test samples": wording.plain(row.get("test_samples") or None),
+                "train samples": wording.plain(_total(played, "train_samples")),
+                "test samples": wording.plain(_total(played, "test_samples") or None),
                 "agent's memory": wording.size(agent.get("rss_bytes")),
                 "agent's CPU": wording.share_of_core(agent),
             }
@@ -127,10 +131,24 @@ def _nodes(result: Row) -> tuple[list[str], list[list[Shown | str]]]:
     return heads, [[line[head] or "" for head in heads] for line in table]
 
 
+def _real_nodes(result: Row) -> list[list[Row]]:
+    """Return the nodes' rows in order: each by itself, the virtual ones of a real node together."""
+    found: dict[tuple[str, int], list[Row]] = {}
+    for place, row in enumerate(rows(result.get("nodes"))):
+        host = text(row.get("host"))
+        found.setdefault((host, 0 if host else place), []).append(row)
+    return list(found.values())
+
+
+def _total(played: list[Row], key: str) -> float | int | None:
+    counts = [count for row in played if (count := number(row.get(key))) is not None]
+    return sum(counts) if counts else None
+
+
 def _packages(result: Row) -> list[Fact]:
     """Return the agent and packages: the versions of each, in how many nodes where they differ."""
     found: dict[str, dict[str, int]] = {}
-    for row in rows(result.get("nodes")):
+    for row in (played[0] for played in _real_nodes(result)):
         profile = mapping(row.get("profile"))
         agent = {"fedbed agent": profile["agent"]} if text(profile.get("agent")) else {}
         for name, version in {**agent, **mapping(profile.get("packages"))}.items():

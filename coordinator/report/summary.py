@@ -54,7 +54,7 @@ def build(result: Row) -> Summary:
         kind=kind,
         description=text(result.get("description")),
         facts=_facts(result),
-        badge=(("good" if status == "clean" else "warn"), status) if status else None,
+        badge=(("good" if status == "clean" else "warn"), _badge(said)) if status else None,
         reasons=[reason for reason in map(text, items(said.get("reasons"))) if reason],
         halted=_halted(result),
         error=text(result.get("error")),
@@ -65,6 +65,10 @@ def build(result: Row) -> Summary:
         if winner
         else "",
     )
+
+
+def _badge(verdict: Row) -> str:
+    return " \u00b7 ".join(filter(None, (text(verdict.get("status")), text(verdict.get("note")))))
 
 
 def _halted(result: Row) -> str:
@@ -93,7 +97,7 @@ def _facts(result: Row) -> list[Fact]:
         ("task", text(result.get("task"))),
         ("data set", text(result.get("dataset"))),
         ("partition", f"{scheme} ({args})" if scheme and args else scheme),
-        ("nodes", str(len(nodes)) if nodes else ""),
+        ("nodes", text(mapping(result.get("virtual")).get("text")) or str(len(nodes) or "")),
         ("adversaries", text(mapping(result.get("adversaries")).get("text"))),
         ("rounds", shown_rounds),
         ("seed", text(result.get("seed")) if wording.seed_of(result) else ""),

@@ -29,17 +29,21 @@ class Participant:
     codecs: tuple[str, ...]
     profile: dict[str, Any]
     agent: dict[str, Any]
+    host: str = ""
+    """Of a virtual node, the name of the real one that plays it."""
 
     @classmethod
     def of(cls, node: dict[str, Any]) -> Participant:
         """Build one from the coordinator's answer."""
+        name, host = str(node["name"]), str(node["node"])
         return cls(
             int(node["partition"]),
-            str(node["name"]),
+            name,
             tuple(node["compressors"]),
             tuple(node["profile"]["codecs"]),
             node["profile"],
             node["agent"],
+            host if host != name else "",
         )
 
 
@@ -58,7 +62,7 @@ class Exchanged:
     wall_s: float
     encode_s: float
     critical_work_s: float
-    """Computing time of the node whose result came last: nobody could have been faster."""
+    """Computing time of the (real) node whose result came last: nobody could have been faster."""
     nodes: list[dict[str, Any]]
     files: list[Path]
     bytes_up: int
@@ -153,6 +157,16 @@ class Outgoing:
             counted[why] = counted.get(why, 0) + 1
         return "; ".join(f"{n} times: {why}" for why, n in counted.items()) or "no reason is known"
 
+    def _critical_work_s(self, participants: dict[int, Participant]) -> float:
+        if self.last is None:
+            return 0.0
+        # Virtual nodes take turns: the last of them had to wait for the others on its node.
+        host = participants[self.last.partition].host
+        turns = [self.last]
+        if host:
+            turns = [r for p, r in self.replies.items() if participants[p].host == host]
+        return sum(float(reply.meta["timeline"]["work_s"]) for reply in turns)
+
     def exchanged(self, now: float, participants: dict[int, Participant]) -> Exchanged:
         """Sum up the exchange."""
         replies = [reply for _, reply in sorted(self.replies.items())]
@@ -166,7 +180,7 @@ class Outgoing:
             retried=list(self.retried),
             wall_s=round(wall_s, 4),
             encode_s=round(self.encode_s, 4),
-            critical_work_s=float(self.last.meta["timeline"]["work_s"]) if self.last else 0.0,
+            critical_work_s=self._critical_work_s(participants),
             nodes=[_described(reply, participants, wall_s) for reply in replies],
             files=[reply.file for reply in replies],
             bytes_up=sum(reply.size for reply in replies),
@@ -180,9 +194,11 @@ def _described(reply: Reply, participants: dict[int, Participant], wall_s: float
     # A node's wait begins with the end of its work before, which may be long before the exchange.
     spent_s = reply.upload_s + sum(float(timeline.get(key) or 0.0) for key in _BUSY)
     waited_s = min(float(timeline.get("wait_s") or 0.0), max(0.0, wall_s - spent_s))
+    participant = participants[reply.partition]
     return {
         "partition": reply.partition,
-        "name": participants[reply.partition].name,
+        "name": participant.name,
+        **({"host": participant.host} if participant.host else {}),
         "metrics": reply.metrics(),
         "bytes_up": reply.size,
         "upload_s": reply.upload_s,

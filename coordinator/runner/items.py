@@ -62,8 +62,8 @@ class ItemMaker:
                 self._compressor = name
                 break
         up, down = self._policy.up, self._policy.down
-        unread = sorted(p.name for p in everybody if down not in p.codecs)
-        unwritten = sorted(p.name for p in everybody if up not in p.codecs)
+        unread = sorted({p.host or p.name for p in everybody if down not in p.codecs})
+        unwritten = sorted({p.host or p.name for p in everybody if up not in p.codecs})
         self._down = codec.LOSSLESS if unread else down
         said = []
         if unread:

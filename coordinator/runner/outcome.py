@@ -21,11 +21,13 @@ from coordinator.runner.driver import Driver
 from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.order import Order
 from coordinator.runner.samples import Samples
+from coordinator.runs.roster import crowd
 from fedbed import __version__, flower
 from fedbed.experiment import Experiment
 
 METRIC = "accuracy"
 SWAP_TOLERANCE_BYTES = 64 * 1024 * 1024
+_MOST_NAMED = 4
 _PACKAGES = ("torch", "flwr", "numpy", "zstandard")
 
 
@@ -93,6 +95,7 @@ class Outcome:
                 "max": max(overheads, default=None),
             },
             "adversaries": self._adversaries(),
+            "virtual": self._virtual(),
             "verdict": self._verdict(state, history),
             "model_sha256": self._model_sha256(),
             "initial": driver.initial if driver else {},
@@ -144,6 +147,14 @@ class Outcome:
         named = {"kind": found.spec.kind, "scale": found.spec.scale}
         return {**named, "partitions": list(found.partitions), "text": found.describe()}
 
+    def _virtual(self) -> dict[str, Any] | None:
+        """Say on how many real nodes virtual ones took turns; None where all were real."""
+        spec = self._order.spec
+        if not spec.is_virtual:
+            return None
+        nodes, agents = spec.partitions, spec.need().nodes
+        return {"nodes": nodes, "agents": agents, "text": crowd(nodes, agents)}
+
     def _verdict(self, state: str, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Say whether the figures stand for an undisturbed run, and if not, why."""
         reasons = []
@@ -151,9 +162,11 @@ class Outcome:
             reasons.append(f"the run was {state} after {len(history)} rounds")
         names = {p.partition: p.name for p in self.grid.participants.values()} if self.grid else {}
         for entry in history:
+            absent: dict[str, list[str]] = {}
             for partition, why in entry["missing"].items():
                 name = names.get(int(partition), f"partition {partition}")
-                reasons.append(_absence(entry["round"], name, why))
+                absent.setdefault(why, []).append(name)
+            reasons += [_absence(entry["round"], who, why) for why, who in absent.items()]
             for partition, why in entry.get("bounded", {}).items():
                 name = names.get(int(partition), f"partition {partition}")
                 reasons.append(f"round {entry['round']}: {name} was bounded: {why}")
@@ -167,7 +180,12 @@ class Outcome:
             reasons.append("the run's process was restarted and went on from a checkpoint")
         if psutil.swap_memory().used - self._swap_before > SWAP_TOLERANCE_BYTES:
             reasons.append("the coordinator's machine swapped memory to disk")
-        return {"status": "tainted" if reasons else "clean", "reasons": reasons}
+        virtual = self._virtual()
+        return {
+            "status": "tainted" if reasons else "clean",
+            "reasons": reasons,
+            "note": virtual["text"] if virtual else "",
+        }
 
     def _nodes(self) -> list[dict[str, Any]]:
         if self.grid is None:
@@ -179,6 +197,7 @@ class Outcome:
             node: dict[str, Any] = {
                 "partition": partition,
                 "name": participant.name,
+                **({"host": participant.host} if participant.host else {}),
                 "profile": participant.profile,
                 "agent": participant.agent,
             }
@@ -202,11 +221,14 @@ class Outcome:
         return digest.hexdigest()
 
 
-def _absence(number: int, name: str, why: str) -> str:
+def _absence(number: int, names: list[str], why: str) -> str:
+    more = len(names) - _MOST_NAMED
+    who = ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     refused, mark, reason = why.partition("refused: ")
     if mark and not refused:
-        return f"{name}'s update was refused in round {number}: {reason}"
-    return f"round {number} went without {name}: {why}"
+        updates = "update was" if len(names) == 1 else "updates were"
+        return f"{who}'s {updates} refused in round {number}: {reason}"
+    return f"round {number} went without {who}: {why}"
 
 
 def _last(values: list[float]) -> float | None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,7 @@ from coordinator.runs.board import Board
 from coordinator.runs.exchange import Exchange
 from coordinator.runs.process import RunProcess
 from coordinator.runs.progress import Progress
+from coordinator.runs.roster import alias
 from coordinator.runs.spec import RunSpec
 from coordinator.runs.window import SlotState, Verdict, Window
 from fedbed import codec
@@ -64,8 +65,8 @@ class ActiveRun:
         return {p: self._fleet.get(n) for p, n in self.roster.items() if self._fleet.has(n)}
 
     def names(self) -> list[str]:
-        """Names of the run's nodes by partition."""
-        return [member.name for _, member in sorted(self.members().items())]
+        """Names of the run's nodes, in order of their first partition."""
+        return [member.name for member in _each(self.members())]
 
     def fleet_changed(self) -> None:
         """A node came or went: who waits for nodes looks again."""
@@ -82,7 +83,7 @@ class ActiveRun:
             or " / ".join(open_now[:3])
             or self.waiting_for_nodes
         )
-        troubles = [f"{m.name}: {m.trouble}" for m in self.members().values() if m.trouble]
+        troubles = [f"{m.name}: {m.trouble}" for m in _each(self.members()) if m.trouble]
         return "; ".join([waits, *troubles[:3]] if waits else troubles[:3])
 
     async def handle(self, message: dict[str, Any]) -> None:
@@ -162,7 +163,7 @@ class ActiveRun:
             refusal = {"event": "refused", "code": error.code, "detail": str(error)}
             self.process.tell(dict(refusal, window=message["window"]))
             return
-        for member in members.values():
+        for member in _each(members):
             if not member.live:
                 self._board.node_lost(member.id)
         self._on_open(message["window"])
@@ -187,10 +188,11 @@ class ActiveRun:
                 drained = sum(m.drained for m in members.values()) if enough else 0
                 if len(live) + drained == len(self.roster) or waited >= limit:
                     break
-                away = ", ".join(_named(m) for p, m in sorted(members.items()) if p not in live)
+                nodes = len(_each(members))
+                away = [_named(m) for m in _each(members) if not m.live or m.drained]
                 self.waiting_for_nodes = (
-                    f"{len(live)} of {len(self.roster)} nodes are here; waiting for {away}, "
-                    f"{format_duration(limit - waited)} at most"
+                    f"{nodes - len(away)} of {len(set(self.roster.values()))} nodes are here; "
+                    f"waiting for {', '.join(away)}, {format_duration(limit - waited)} at most"
                 )
                 try:
                     async with asyncio.timeout(min(limit - waited, 1.0)):
@@ -206,16 +208,22 @@ class ActiveRun:
                 "nodes": [
                     {
                         "partition": p,
-                        "name": m.name,
+                        "name": alias(m.name, p, self.spec.is_virtual),
+                        "node": m.name,
                         "compressors": m.compressors,
                         "profile": vars(m.profile),
                         "agent": vars(m.cost),
                     }
                     for p, m in sorted(live.items())
                 ],
-                "away": sorted(_named(m) for p, m in members.items() if p not in live),
+                "away": sorted({_named(m) for p, m in members.items() if p not in live}),
             }
         )
+
+
+def _each(members: Mapping[int, Member]) -> list[Member]:
+    """Each node once, in order of its first partition."""
+    return list({member.id: member for _, member in sorted(members.items())}.values())
 
 
 def _named(member: Member) -> str:

@@ -2,12 +2,13 @@
 
 A partition keeps its node for the run; a node that left for good frees it for a newcomer. To
 Flower a participant is its partition number plus one: the same in every repetition of the run.
+Where several partitions share a node they are virtual nodes, and take turns there.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 
@@ -30,7 +31,7 @@ class Candidate:
 
 @dataclass(frozen=True)
 class Need:
-    """What a run asks of its nodes."""
+    """What a run asks of its (real) nodes."""
 
     nodes: int
     min_nodes: int
@@ -76,10 +77,37 @@ def choose(need: Need, candidates: Iterable[Candidate]) -> Choice:
     return Choice((), text, len(free) + len(busy) >= need.min_nodes)
 
 
-def vacancies(partitions: int, roster: Mapping[int, str], gone: Iterable[str]) -> list[int]:
-    """Partitions that a newcomer may take: never filled, or left for good."""
+def seat(nodes: Sequence[str], partitions: int) -> dict[int, str]:
+    """Give each partition a node: in turn, until all have one."""
+    return {partition: nodes[partition % len(nodes)] for partition in range(partitions)}
+
+
+def vacancies(
+    partitions: int, roster: Mapping[int, str], gone: Iterable[str]
+) -> list[tuple[int, ...]]:
+    """Return what newcomers may take, one each: a partition that was never filled, or all those of
+    a node that left for good.
+    """
     left = set(gone)
-    return [p for p in range(partitions) if p not in roster or roster[p] in left]
+    found: dict[str | int, tuple[int, ...]] = {}
+    for partition in range(partitions):
+        node = roster.get(partition)
+        if node is None or node in left:
+            place = partition if node is None else node
+            found[place] = (*found.get(place, ()), partition)
+    return list(found.values())
+
+
+def crowd(partitions: int, nodes: int) -> str:
+    """Say how many take part: '4 nodes', '100 virtual nodes on 4 agents'."""
+    if partitions > nodes:
+        return f"{partitions} virtual nodes on {nodes} {'agent' if nodes == 1 else 'agents'}"
+    return f"{nodes} {'node' if nodes == 1 else 'nodes'}"
+
+
+def alias(node: str, partition: int, virtual: bool) -> str:
+    """Return a participant's name: its node's, and if that is shared, which of its it is."""
+    return f"{node}/{partition}" if virtual else node
 
 
 def _fits(need: Need, candidate: Candidate) -> bool:

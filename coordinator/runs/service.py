@@ -19,7 +19,7 @@ from coordinator.runs.board import Board
 from coordinator.runs.exchange import Exchange
 from coordinator.runs.ledger import RunLedger
 from coordinator.runs.progress import Progress
-from coordinator.runs.roster import Candidate, Need, choose, vacancies
+from coordinator.runs.roster import Candidate, Need, choose, crowd, seat, vacancies
 from coordinator.runs.spec import RunSpec, new_run_id
 from coordinator.runs.view import RunView
 from coordinator.runs.waiting import WaitingRuns
@@ -189,7 +189,9 @@ class RunService:
         while (turn := self._waiting.next_turn(now, self._candidates)) is not None:
             if turn.nodes:
                 number = self.ledger.row(turn.run).number
-                self._begin(turn.run, turn.spec, number, dict(enumerate(turn.nodes)), 0)
+                # With less nodes than it would like, a run has vacancies.
+                filled = turn.spec.partitions if turn.spec.is_virtual else len(turn.nodes)
+                self._begin(turn.run, turn.spec, number, seat(turn.nodes, filled), 0)
             else:
                 outcome = {"op": "failed", "code": NodesMissing.__name__, "detail": turn.why}
                 self._spawn(turn.run, self._end(turn.run, outcome, Progress()))
@@ -217,7 +219,7 @@ class RunService:
         )
         run.progress.started = time.monotonic()
         self._active[run_id] = run
-        for node in roster.values():
+        for node in set(roster.values()):
             self._run_by_node[node] = run_id
             self._board.on_wake(node)
         self._spawn(run_id, self._drive(run, starts))
@@ -225,7 +227,8 @@ class RunService:
     async def _drive(self, run: ActiveRun, starts: int) -> None:
         """See a run to its end, however often its process has to be started."""
         verb = "goes on" if starts else "begins"
-        self._live.say(f"run {run.id} {verb} with {len(run.roster)} nodes", run=run.id)
+        who = crowd(len(run.roster), len(set(run.roster.values())))
+        self._live.say(f"run {run.id} {verb} with {who}", run=run.id)
         try:
             await self._keep_going(run, starts)
         except FedbedError as error:
@@ -244,7 +247,7 @@ class RunService:
         self._run_by_node = {n: r for n, r in self._run_by_node.items() if r != run.id}
         run.progress.enter(str(outcome["op"]))
         await self._end(run.id, outcome, run.progress)
-        for node in run.roster.values():
+        for node in set(run.roster.values()):
             self._board.on_wake(node)
         self.dispatch()
 
@@ -307,7 +310,7 @@ class RunService:
             "folder": str((self._runs_dir / run.id).resolve()),
             "blobs": str(self.blobs_of(run.id).folder.resolve()),
             "bundle": None if bundle is None else str(self._bundles.path(bundle.sha256).resolve()),
-            "partitions": run.spec.need().nodes,
+            "partitions": run.spec.partitions,
             "resume": resume,
         }
 
@@ -340,19 +343,23 @@ class RunService:
 
     def _fill_vacancies(self, run: ActiveRun) -> None:
         """Give the partitions of nodes that left, or never were, to nodes that are free."""
-        gone = [n for n in run.roster.values() if not self._fleet.has(n) or self._has_left(n)]
+        nodes = set(run.roster.values())
+        gone = [n for n in nodes if not self._fleet.has(n) or self._has_left(n)]
         need = run.spec.need()
-        free = vacancies(need.nodes, run.roster, gone)
+        free = vacancies(run.spec.partitions, run.roster, gone)
         if not free:
             return
         wanted = Need(len(free), 1, need.labels, need.names)
         newcomers = choose(wanted, self._candidates(run.spec)).nodes
-        for partition, node in zip(free, newcomers, strict=False):
-            self._run_by_node.pop(run.roster.get(partition, ""), None)
+        for partitions, node in zip(free, newcomers, strict=False):
+            self._run_by_node.pop(run.roster.get(partitions[0], ""), None)
             self._run_by_node[node] = run.id
-            run.roster[partition] = node
+            run.roster.update(dict.fromkeys(partitions, node))
             name = self._fleet.get(node).name
-            self._live.say(f"{name} takes part as partition {partition}", run=run.id, node=node)
+            which = f"partition {partitions[0]}"
+            if len(partitions) > 1:
+                which += f" and {len(partitions) - 1} more"
+            self._live.say(f"{name} takes part as {which}", run=run.id, node=node)
             self._board.on_wake(node)
         if newcomers:
             self.ledger.note_roster(run.id, run.roster)

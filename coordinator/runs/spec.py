@@ -81,11 +81,21 @@ class RunSpec:
             return Need(self.nodes, self.nodes, {})
         federation = experiment_of(self.experiment).federation
         return Need(
-            federation.nodes,
-            federation.needed_nodes,
+            federation.real_nodes,
+            federation.real_nodes if federation.is_virtual else federation.needed_nodes,
             dict(federation.select.labels),
             tuple(federation.select.names),
         )
+
+    @property
+    def partitions(self) -> int:
+        """Number of participants: of its nodes, or of the virtual ones that these play."""
+        return self.nodes if self.kind == "app" else experiment_of(self.experiment).federation.nodes
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether participants share nodes."""
+        return self.kind != "app" and experiment_of(self.experiment).federation.is_virtual
 
     def start_timeout_s(self) -> float:
         """How long the run waits for its nodes."""

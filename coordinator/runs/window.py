@@ -80,7 +80,7 @@ class Window:
         self._count(slot, 1)
 
     def of_node(self, node: str) -> list[Slot]:
-        """Return the parts of a node; a node usually has one."""
+        """Return the parts of a node: one, or those of the virtual nodes that it plays."""
         return self._of_node.get(node, [])
 
     def settle(self, item: str, state: SlotState, reason: str) -> None:
@@ -128,18 +128,21 @@ class Window:
         arrived = self.count(SlotState.IN)
         parts = [f"{self.label}: {arrived} of {len(self.slots)} in"]
         out = [slot for slot in self.slots.values() if slot.state is SlotState.OUT]
-        working = [slot.name for slot in out if slot.lost_since is None]
+        working = Counter(slot.name for slot in out if slot.lost_since is None)
         if working:
-            parts.append(f"waiting for {_listed(working)}")
-        parts.extend(
-            f"{slot.name} silent for {format_duration(now - slot.lost_since)}"
-            for slot in out
-            if slot.lost_since is not None
-        )
-        parts.extend(
-            f"{slot.name} failed ({slot.reason})"
+            # Of a node with several parts it is said how many.
+            times = [name if n == 1 else f"{name} ({n})" for name, n in working.items()]
+            parts.append(f"waiting for {_listed(times)}")
+        lost = {slot.name: slot.lost_since for slot in out if slot.lost_since is not None}
+        parts.extend(f"{name} silent for {format_duration(now - at)}" for name, at in lost.items())
+        failed = Counter(
+            (slot.name, slot.reason)
             for slot in self.slots.values()
             if slot.state is SlotState.FAILED
+        )
+        parts.extend(
+            f"{name} failed {f'{n} times ' if n > 1 else ''}({reason})"
+            for (name, reason), n in failed.items()
         )
         left = max(0.0, self.opened_at + self.rules.deadline_s - now)
         parts.append(f"closes in {format_duration(left)} at the latest")

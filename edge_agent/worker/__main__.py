@@ -15,7 +15,7 @@ from typing import Any, BinaryIO, Dict, Optional, Tuple
 from edge_agent.residuals import FOLDER as RESIDUALS
 from edge_agent.residuals import Residuals
 from edge_agent.worker.job import Job, JobAborted, Runner
-from edge_agent.worker.runners import make_runner
+from edge_agent.worker.runners import make_runner, scope
 from fedbed.link import pipes
 
 ROOM_PAUSE_S = 2.0
@@ -32,7 +32,7 @@ def main() -> int:
     arguments = (pipes.take_stdin(), inbox, aborted)
     threading.Thread(target=_listen, args=arguments, daemon=True).start()
     runner: Optional[Runner] = None
-    made_for: Optional[Tuple[str, int]] = None
+    made_for: Optional[Tuple[str, Optional[int]]] = None
     while True:
         request = inbox.get()
         if request is None:
@@ -55,9 +55,9 @@ def main() -> int:
         try:
             job = Job(request, on_progress, residuals, wait_for_room)
             # A node that comes back late may be given another partition of the same run.
-            if runner is None or made_for != (job.item.run, job.item.partition):
+            if runner is None or made_for != scope(job.item):
                 runner = make_runner(job, state_dir, data_path)
-                made_for = (job.item.run, job.item.partition)
+                made_for = scope(job.item)
             size, digest = job.run(runner)
         except JobAborted:
             tell({"op": "failed", "reason": "stopped: its round had closed"})

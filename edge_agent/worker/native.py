@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Dict, Optional
+from typing import Optional, Set, Tuple
 from zipfile import BadZipFile
 
 import numpy as np
 
 from edge_agent.worker.adversary import spoil
 from edge_agent.worker.job import Content, Job, Runner
+from edge_agent.worker.recent import RecentSplits
 from fedbed import codec, tasks
 from fedbed.data import dataset
 from fedbed.data.dataset import Split
@@ -19,18 +20,25 @@ from fedbed.errors import DataError, ExperimentError
 from fedbed.link.messages import BlobRef, DataRef
 from fedbed.tasks.schedule import fit_seed
 
+KEPT_BYTES = 256 * 1024 * 1024
+"""Room for the samples of several partitions, where this node plays several virtual ones."""
+
 
 class NativeRunner(Runner):
-    """One task and this node's partition, both kept for the run."""
+    """One task and this node's partitions, kept for the run: one, or those of its virtual nodes.
+
+    Nothing of one partition's training stays for the next: `Trainer.load` forgets it.
+    """
 
     def __init__(self, task: str, data_path: Optional[Path]) -> None:
         self._trainer = tasks.create(task)
         _steady_threads()
         self._data_path = data_path
-        self._splits: Dict[str, Split] = {}
+        self._splits = RecentSplits(KEPT_BYTES)
+        self._asked: Set[Tuple[str, str]] = set()
 
     def handle(self, job: Job, content: Content) -> Content:
-        """Train or evaluate on the node's partition.
+        """Train or evaluate on the item's partition.
 
         The config record holds `local-epochs`, `batch-size`, `lr`, `momentum`, `weight-decay`,
         `seed` and, from FedProx, `proximal-mu`. The reply's metrics hold `num-examples` (samples
@@ -69,9 +77,15 @@ class NativeRunner(Runner):
         return Content({name: weights}, {"metrics": metrics}, {})
 
     def _split(self, job: Job, data: DataRef, part: str) -> Split:
-        if part not in self._splits:
-            self._splits[part] = self._load(job, data, part)
-        return self._splits[part]
+        blob = data.train if part == "train" else data.test
+        key = (part, "" if blob is None else blob.sha256)
+        found = self._splits.get(key)
+        if found is not None:
+            return found[0]
+        self._asked.add(key)
+        split = self._load(job, data, part)
+        self._splits.keep(key, split)
+        return split
 
     def _load(self, job: Job, data: DataRef, part: str) -> Split:
         if data.delivery == "node":
@@ -82,8 +96,8 @@ class NativeRunner(Runner):
         arrays = codec.decode(job.path(blob).read_bytes())
         if data.delivery == "shipped":
             return Split(arrays["x"], arrays["y"])
-        whole = dataset.load(data.dataset)
-        source = whole.train if part == "train" else whole.test
+        train, test = self._whole(data, part)
+        source = train if part == "train" else test
         indices = arrays["indices"]
         if len(indices) and int(indices.max()) >= len(source):
             raise DataError(
@@ -91,6 +105,17 @@ class NativeRunner(Runner):
                 f"the experiment asks for number {int(indices.max())}: fetch the data set anew"
             )
         return source.take(indices)
+
+    def _whole(self, data: DataRef, part: str) -> Tuple[Split, ...]:
+        key = ("whole", data.dataset)
+        found = self._splits.get(key)
+        if found is None:
+            loaded = dataset.load(data.dataset)
+            found = (loaded.train, loaded.test)
+            # Other samples than the first are a virtual node's: more of them will follow.
+            if sum(asked == part for asked, _ in self._asked) > 1:
+                self._splits.keep(key, *found)
+        return found
 
 
 def _own_samples(path: Optional[Path], part: str) -> Split:

@@ -40,7 +40,7 @@ class LocalGround:
     """Processes of this machine, for one scenario. Links have a proxy only if a fault needs one."""
 
     def __init__(self, scenario: Scenario) -> None:
-        self._nodes = scenario.experiment.federation.nodes
+        self._nodes = scenario.experiment.federation.real_nodes
         kinds = {fault.do for fault in scenario.faults}
         self._wired = any(kind in kinds for kind in LINK_KINDS)
         self._disk_mb = scenario.disk_mb

@@ -95,7 +95,7 @@ def plan(
                 f"--only: scenario {scenario.name!r} has no fault {name!r}"
                 f"{hint(name, titles)}; it has: {', '.join(titles)}"
             )
-    nodes = scenario.experiment.federation.nodes
+    nodes = scenario.experiment.federation.real_nodes
     drawn: list[tuple[int, Strike]] = []
     for fault in scenario.faults:
         if only and fault.title not in only:

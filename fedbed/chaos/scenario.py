@@ -209,7 +209,8 @@ class Scenario(Section):
 
     @model_validator(mode="after")
     def _check(self) -> Scenario:
-        nodes, rounds = self.experiment.federation.nodes, self.experiment.federation.rounds
+        federation = self.experiment.federation
+        nodes, rounds = federation.real_nodes, federation.rounds
         for number, fault in enumerate(self.faults):
             moment = moments.parse(fault.at)
             if isinstance(moment, moments.AtRound) and moment.number > rounds:

@@ -61,7 +61,7 @@ def _carry_out(
 ) -> Campaign:
     """Carry out one scenario and write its files; what there is of it after Ctrl-C too."""
     campaign: Campaign | None = None
-    stream.write(f"{wanted.name}: {wanted.experiment.federation.nodes} nodes, seed {seed}\n")
+    stream.write(f"{wanted.name}: {wanted.experiment.federation.real_nodes} nodes, seed {seed}\n")
     stream.flush()
     try:
         with _observer(plain, stream) as observer:

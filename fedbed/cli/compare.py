@@ -54,7 +54,7 @@ def compare(args: argparse.Namespace) -> int:
     _refuse_same_names(wanted)
     if args.coordinator is None:
         wanted = [targets.with_data(one, say) for one in wanted]
-    nodes = max(one.federation.nodes for one in wanted)
+    nodes = max(one.federation.real_nodes for one in wanted)
     folder = args.output / f"{time.strftime('%Y%m%d-%H%M%S')}-compare-{wanted[0].name}"
     lines: list[Line] = []
     try:

@@ -169,13 +169,25 @@ def last_seconds(run: Row) -> dict[str, float]:
     """Return how long each node took, by name, in the last round that it delivered for."""
     found: dict[str, float] = {}
     for row in rows(run.get("history"))[-5:]:
+        took: dict[str, float] = {}
         for node in rows(row.get("nodes")):
             timeline = mapping(node.get("timeline"))
             spent = [number(timeline.get(key)) or 0.0 for key in _SPENT]
             total = sum(spent) + (number(node.get("upload_s")) or 0.0)
             if total > 0:
-                found[str(node.get("name"))] = total
+                # Virtual nodes take turns on theirs.
+                name = str(node.get("host") or node.get("name"))
+                took[name] = took.get(name, 0.0) + total
+        found.update(took)
     return found
+
+
+def virtual(run: Row) -> str:
+    """Say on how many agents a run's virtual nodes take turns; empty where all are real."""
+    nodes, agents = number(run.get("nodes")), number(run.get("agents"))
+    if nodes is None or agents is None:
+        return ""
+    return f"{nodes:.0f} virtual nodes on {agents:.0f} {'agent' if agents == 1 else 'agents'}"
 
 
 _SPENT = ("download_s", "start_s", "decode_s", "work_s", "encode_s")

@@ -129,9 +129,9 @@ def _comparison(result: Mapping[str, Any], console: Console) -> None:
     verdict = readings.mapping(result.get("verdict"))
     if verdict:
         reasons = ", ".join(str(reason) for reason in verdict.get("reasons") or [])
-        _wrapped(
-            console, "verdict", f"{verdict.get('status')}" + (f": {reasons}" if reasons else "")
-        )
+        note = f"; {verdict['note']}" if verdict.get("note") else ""
+        said = f"{verdict.get('status')}" + (f": {reasons}" if reasons else "")
+        _wrapped(console, "verdict", said + note)
 
 
 def _facts(result: Mapping[str, Any]) -> str:

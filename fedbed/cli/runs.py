@@ -88,6 +88,7 @@ def _show(client: Client, run_id: str, args: argparse.Namespace) -> None:
         ("step", "" if run["state"] in readings.ENDED else readings.headline(run)),
         ("seed", run.get("seed") if run.get("kind") == "experiment" else ""),
         ("nodes", ", ".join(run.get("roster") or []) or run.get("nodes")),
+        ("plays", readings.virtual(run)),
         ("waiting", run.get("wait")),
         ("error", run.get("error")),
         ("time", readings.clock(run)),

@@ -53,7 +53,7 @@ def bar(share: float, width: int, style: str) -> Text:
 
 def _head(run: Row, width: int) -> Text:
     title = Text(str(run.get("name") or run.get("id") or "run"), "bold")
-    for more in (str(run.get("dataset") or ""), _seed(run)):
+    for more in (str(run.get("dataset") or ""), _seed(run), readings.virtual(run)):
         if more:
             title.append(f" · {more}", "not bold")
     return _ends(title, Text(readings.clock(run), "bright_black"), width)

@@ -24,7 +24,10 @@ _CODEC_KEYS = {
 
 @dataclass(frozen=True)
 class Target:
-    """A run to submit: `spec` holds the keys of RunSpec, `app` the bundle of a Flower app."""
+    """A run to submit: `spec` holds the keys of RunSpec, `app` the bundle of a Flower app.
+
+    nodes: how many (real) nodes it runs on.
+    """
 
     name: str
     nodes: int
@@ -68,7 +71,7 @@ def of_experiment(wanted: Experiment, seed: int | None, twin: bool) -> Target:
         "seed": wanted.seeds[0] if seed is None else seed,
         "twin": twin,
     }
-    return Target(wanted.name, wanted.federation.nodes, spec)
+    return Target(wanted.name, wanted.federation.real_nodes, spec)
 
 
 def of_app(

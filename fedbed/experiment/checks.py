@@ -101,15 +101,29 @@ def federation(section: Federation) -> None:
     nodes, least = section.nodes, section.needed_nodes
     if least > nodes:
         raise problem("min_nodes", f"{least} is more than nodes ({nodes}); allowed: 1 to {nodes}")
+    _agents(section)
     names = section.select.names
-    if names and len(names) < least:
+    real = section.real_nodes if section.is_virtual else least
+    if names and len(names) < real:
+        lower = "agents" if section.is_virtual else "nodes or min_nodes"
         raise problem(
             "select.names",
-            f"names {_count(names, 'node')}, but the run needs {least}; "
-            "name more, or lower nodes or min_nodes",
+            f"names {_count(names, 'node')}, but the run needs {real}; name more, or lower {lower}",
         )
     if section.rejoin_grace > section.deadline:
         raise problem("rejoin_grace", "is longer than deadline; a round ends with its deadline")
+
+
+def _agents(section: Federation) -> None:
+    nodes, agents = section.nodes, section.agents
+    if agents is not None and agents > nodes:
+        raise problem("agents", f"{agents} is more than nodes ({nodes}); allowed: 1 to {nodes}")
+    if section.is_virtual and section.needed_nodes < nodes:
+        raise problem(
+            "min_nodes",
+            f"{section.needed_nodes} can't be less than nodes ({nodes}) where these share agents: "
+            "all agents are needed to start; leave it out",
+        )
 
 
 def experiment(whole: Experiment) -> None:
@@ -126,6 +140,12 @@ def experiment(whole: Experiment) -> None:
             "centralised.enabled",
             "true needs the nodes' data at the coordinator, but data.delivery is 'node'; "
             "set it to false",
+        )
+    if whole.data.delivery == "node" and whole.federation.is_virtual:
+        raise problem(
+            "federation.agents",
+            "is less than nodes, but data.delivery is 'node': those who share an agent would all "
+            "have its samples; leave agents out",
         )
     spec = whole.federation.strategy
     if spec.name == "FedAvg" and not spec.args:

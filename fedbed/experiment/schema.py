@@ -120,6 +120,13 @@ class Federation(Section):
     nodes: int = Field(
         default=4, ge=1, le=10_000, description="Number of participants and of partitions."
     )
+    agents: int | None = Field(
+        default=None,
+        ge=1,
+        le=10_000,
+        description="On how many real nodes the participants run, each of which plays several of "
+        "them in turn (virtual nodes); null: one each.",
+    )
     min_nodes: int | None = Field(
         default=None,
         ge=1,
@@ -185,6 +192,16 @@ class Federation(Section):
     def needed_nodes(self) -> int:
         """Number of nodes with which the run may start, whether or not the file names it."""
         return self.nodes if self.min_nodes is None else self.min_nodes
+
+    @property
+    def is_virtual(self) -> bool:
+        """Whether participants share real nodes."""
+        return self.agents is not None and self.agents < self.nodes
+
+    @property
+    def real_nodes(self) -> int:
+        """Number of real nodes on which the participants run."""
+        return self.nodes if self.agents is None else self.agents
 
     @model_validator(mode="after")
     def _check(self) -> Federation:

@@ -71,6 +71,17 @@ def test_only_the_newest_two_of_the_newest_run_are_kept(
     assert files == ["new.000002.3.residual", "new.000003.3.residual"]
 
 
+def test_virtual_nodes_of_one_run_keep_theirs_beside_each_other(
+    residuals: Residuals, tmp_path: Path
+) -> None:
+    for number in (1, 2, 3):
+        for partition in (0, 7):
+            residuals.keep(f"run.{number:06d}.{partition}", b"%d of %d" % (number, partition))
+    assert held(residuals, "run.000004.0") == b"3 of 0"
+    assert held(residuals, "run.000004.7") == b"3 of 7"
+    assert len(list((tmp_path / "residuals").iterdir())) == 4
+
+
 @pytest.mark.parametrize("item", ["", "run", "run.1", "../run.000001.3", "run.000001.3/x", "a.b.c"])
 def test_an_id_of_another_form_keeps_nothing(
     residuals: Residuals, item: str, tmp_path: Path

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 from typing import Any
 
 from hypothesis import given
@@ -77,7 +78,8 @@ def test_a_vacancy_has_no_node_that_stays(
 ) -> None:
     free = vacancies(partitions, roster, gone)
     staying = {p for p, node in roster.items() if node not in gone and p < partitions}
-    assert sorted([*free, *staying]) == list(range(partitions))
+    assert sorted([*chain(*free), *staying]) == list(range(partitions))
+    assert all(len({roster.get(p) for p in together}) == 1 for together in free)
 
 
 def spec(nodes: int) -> RunSpec:

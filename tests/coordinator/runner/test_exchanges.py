@@ -80,3 +80,23 @@ def test_metrics_that_most_nodes_have_wrong_are_nobody_s_offence(
     nan = Complaint("metrics", "its metric 'loss' is nan")
     outgoing = exchange(dict.fromkeys(range(culprits), nan))
     assert {note["counts"] for note in outgoing.notes(of_task=True)} == {counts}
+
+
+def test_virtual_nodes_of_the_last_agent_count_as_its_computing() -> None:
+    outgoing = Outgoing("run.000001", "round 1: training", "train", 60.0, began=100.0)
+    for partition, work_s in ((0, 1.0), (1, 2.0), (2, 4.0)):
+        reply = Reply(partition, Path("x.result"), 10, upload_s=1.0)
+        reply.meta = {"records": [], "timeline": {"work_s": work_s, "bytes_down": 7}}
+        outgoing.arrived(reply)
+
+    def participants(virtual: bool) -> dict[int, Participant]:
+        hosts = {0: "node-1", 1: "node-2", 2: "node-1"}
+        return {
+            p: Participant(p, f"{host}/{p}", (), (), {}, {}, host if virtual else "")
+            for p, host in hosts.items()
+        }
+
+    assert outgoing.exchanged(110.0, participants(virtual=False)).critical_work_s == 4.0
+    shared = outgoing.exchanged(110.0, participants(virtual=True))
+    assert shared.critical_work_s == 5.0
+    assert [node["host"] for node in shared.nodes] == ["node-1", "node-2", "node-1"]

@@ -47,6 +47,51 @@ def offered(desk: Desk, node: str, holding: tuple[str, ...] = ()) -> str | None:
     return None if item is None else item.id
 
 
+def test_a_node_with_many_parts_is_offered_them_in_order_and_loses_them_together() -> None:
+    desk = Desk()
+    desk.put_out(["a"] * 25 + ["b"] * 5, quorum=10)
+    holding: list[str] = []
+    while (item := offered(desk, "a", tuple(holding))) is not None:
+        holding.append(item)
+    assert holding == [f"w.{i}" for i in range(25)]
+    desk.now = 40.0
+    for i in range(3):
+        desk.board.done(f"w.{i}")
+    assert offered(desk, "a", tuple(holding[3:])) is None, "what is in isn't offered again"
+    assert offered(desk, "a", ()) == "w.3", "a restarted agent gets the oldest that is open"
+    text = desk.board.windows["w"].explain(desk.now)
+    assert "waiting for a (22), b (5)" in text
+    desk.board.node_lost("a")
+    text = desk.board.windows["w"].explain(desk.now + 2)
+    assert text.count("a silent for 2 s") == 1
+    assert not desk.closed, "b is still there"
+    desk.board.node_back("a")
+    for i in range(3, 30):
+        desk.board.done(f"w.{i}")
+    assert desk.closed[0][1].reason == "all in"
+
+
+def test_parts_of_a_node_that_fail_alike_are_told_once() -> None:
+    desk = Desk()
+    desk.put_out(["a", "a", "a", "b"])
+    desk.board.failed("w.0", "no memory")
+    desk.board.failed("w.1", "no memory")
+    text = desk.board.windows["w"].explain(desk.now)
+    assert "waiting for a, b; a failed 2 times (no memory)" in text
+
+
+def test_what_waits_behind_its_deadline_is_dropped() -> None:
+    desk = Desk()
+    desk.put_out(["a"] * 25)
+    desk.board.done("w.0")
+    desk.now = 101.0
+    desk.board.check("w")
+    assert desk.closed[0][1].reason == "deadline"
+    waiting = [f"w.{i}" for i in range(1, 25)]
+    assert desk.board.stale("a", waiting) == waiting
+    assert not desk.board.is_working("a")
+
+
 def test_an_answer_that_got_lost_is_given_again() -> None:
     desk = Desk()
     desk.put_out(["a", "b"])

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from coordinator.runs.roster import Candidate, Need, choose, natural, vacancies
+from coordinator.runs.roster import Candidate, Need, alias, choose, crowd, natural, seat, vacancies
 
 
 def node(name: str, **facts: Any) -> Candidate:
@@ -71,4 +71,21 @@ def test_blocked_by_runs_only_if_their_end_would_be_enough() -> None:
 
 
 def test_vacancies_are_the_never_filled_and_the_left() -> None:
-    assert vacancies(4, {0: "a", 1: "b", 3: "d"}, ["b", "x"]) == [1, 2]
+    assert vacancies(4, {0: "a", 1: "b", 3: "d"}, ["b", "x"]) == [(1,), (2,)]
+
+
+def test_virtual_nodes_take_turns_and_become_vacant_together() -> None:
+    roster = seat(("a", "b", "c"), 7)
+    assert roster == {0: "a", 1: "b", 2: "c", 3: "a", 4: "b", 5: "c", 6: "a"}
+    assert seat(("a", "b"), 2) == {0: "a", 1: "b"}
+    assert vacancies(7, roster, ["a", "c"]) == [(0, 3, 6), (2, 5)]
+    assert vacancies(7, roster, []) == []
+
+
+def test_who_takes_part_is_said_in_words() -> None:
+    assert crowd(4, 4) == "4 nodes"
+    assert crowd(1, 1) == "1 node"
+    assert crowd(100, 4) == "100 virtual nodes on 4 agents"
+    assert crowd(3, 1) == "3 virtual nodes on 1 agent"
+    assert alias("node-1", 17, virtual=True) == "node-1/17"
+    assert alias("node-1", 17, virtual=False) == "node-1"

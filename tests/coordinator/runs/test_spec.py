@@ -66,6 +66,14 @@ def test_what_a_run_needs() -> None:
     assert (need.nodes, need.min_nodes) == (3, 3)
 
 
+def test_virtual_nodes_need_their_agents_alone() -> None:
+    text = "{name: x, task: mnist_softmax, federation: {nodes: 100, agents: 4}}"
+    spec = RunSpec("x", text)
+    assert (spec.need().nodes, spec.need().min_nodes) == (4, 4)
+    assert (spec.partitions, spec.is_virtual) == (100, True)
+    assert (app(nodes=3).partitions, app(nodes=3).is_virtual) == (3, False)
+
+
 def test_what_a_node_lacks() -> None:
     assert "--allow-apps" in app().lacks(member({"flwr": "1.41"}))
     assert app().lacks(member({"flwr": "1.41"}, apps=True)) == ""

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -9,8 +10,10 @@ import pytest
 from edge_agent.residuals import Residuals
 from edge_agent.worker.job import Job, JobAborted
 from edge_agent.worker.native import NativeRunner
+from edge_agent.worker.recent import RecentSplits
 from fedbed import codec
 from fedbed.data import dataset
+from fedbed.data.dataset import Split
 from fedbed.errors import DataError, ExperimentError
 from fedbed.link.messages import BlobRef, DataRef, Timeline, WorkItem, unparse
 from tests.edge_agent import work
@@ -83,6 +86,45 @@ def test_shared_and_shipped_samples_teach_the_same(node: Node) -> None:
     data = DataRef("shipped", "synthetic-digits", node.store(work.shipped(200)), None)
     _, shipped = Node(node.folder).do(work.item(node.store, data=data))
     assert same(shared, shipped)
+
+
+def test_virtual_nodes_on_one_worker_learn_as_on_workers_of_their_own(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    loads: list[str] = []
+    load = dataset.load
+
+    def counted(name: str) -> dataset.Dataset:
+        loads.append(name)
+        return load(name)
+
+    monkeypatch.setattr(dataset, "load", counted)
+
+    def items() -> Iterator[WorkItem]:
+        for partition in (0, 1, 2, 1, 0):
+            samples = node.store(work.indices(100 + partition, start=500 * partition))
+            data = DataRef("shared", "synthetic-digits", samples, None)
+            yield work.item(node.store, partition=partition, data=data)
+
+    alone = [Node(node.folder).do(item)[1] for item in items()]
+    loads.clear()
+    together = [node.do(item)[1] for item in items()]
+    assert all(same(one, other) for one, other in zip(alone, together, strict=True))
+    assert len(loads) == 2, "for the first, and to be kept once there is a second"
+
+
+def test_memory_for_samples_is_bounded() -> None:
+    def split(of_bytes: int) -> Split:
+        return Split(np.zeros((of_bytes - 8, 1, 1), np.uint8), np.zeros(1, np.int64))
+
+    recent = RecentSplits(1000)
+    for name in "abc":
+        recent.keep(name, split(300))
+    assert recent.get("a") is not None
+    recent.keep("d", split(300))
+    assert [name for name in "abcd" if recent.get(name)] == ["a", "c", "d"], "b was used least"
+    recent.keep("large", split(5000))
+    assert [name for name in ("a", "c", "d", "large") if recent.get(name)] == ["large"]
 
 
 def test_a_node_s_own_samples(node: Node, tmp_path: Path) -> None:

@@ -111,3 +111,10 @@ def test_only_what_concerns_the_run() -> None:
     assert len(readings.nodes_of(pictures.run(roster=[]), picture["nodes"])) == 3
     events = readings.events_of("r1", picture["events"])
     assert [event["run"] for event in events] == ["", "r1"]
+
+
+def test_virtual_nodes_are_told_and_what_they_took_is_their_node_s() -> None:
+    assert readings.virtual({"nodes": 100, "agents": 4}) == "100 virtual nodes on 4 agents"
+    assert readings.virtual({"nodes": 4, "agents": None}) == readings.virtual({}) == ""
+    parts = [{"name": f"node-1/{p}", "host": "node-1", "timeline": {"work_s": 1.5}} for p in (0, 2)]
+    assert readings.last_seconds({"history": [{"nodes": parts}]}) == {"node-1": 3.0}

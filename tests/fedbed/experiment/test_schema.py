@@ -189,3 +189,22 @@ def test_further_problems_are_told_as_well() -> None:
 
 def test_whole_numbers_will_do_for_numbers() -> None:
     assert make(optimizer={"lr": 1}).optimizer.lr == 1.0
+
+
+def test_virtual_nodes() -> None:
+    shared = make(federation={"nodes": 100, "agents": 4})
+    assert (shared.federation.is_virtual, shared.federation.real_nodes) == (True, 4)
+    own = make(federation={"nodes": 4, "agents": 4})
+    assert (own.federation.is_virtual, own.federation.real_nodes) == (False, 4)
+    many = complaint(federation={"nodes": 4, "agents": 5})
+    assert many == "federation.agents: 5 is more than nodes (4); allowed: 1 to 4"
+    few = complaint(federation={"nodes": 9, "agents": 3, "min_nodes": 8})
+    assert few.startswith("federation.min_nodes: 8 can't be less than nodes (9) where these share")
+    names = complaint(federation={"nodes": 9, "agents": 3, "select": {"names": ["a", "b"]}})
+    assert "names 2 nodes, but the run needs 3; name more, or lower agents" in names
+    own_data = complaint(
+        data={"delivery": "node"},
+        centralised={"enabled": False},
+        federation={"nodes": 9, "agents": 3},
+    )
+    assert own_data.startswith("federation.agents: is less than nodes, but data.delivery is 'node'")
