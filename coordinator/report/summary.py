@@ -77,6 +77,9 @@ def _halted(result: Row) -> str:
         done = len(rounds(result))
     of = f" of {planned}" if planned is not None else ""
     state = text(result.get("state"))
+    target = mapping(result.get("target"))
+    if target.get("stops") is True and number(target.get("round")) is not None:
+        planned = None  # it ended where it was to end
     if state in ("", "finished"):
         if planned is None or done >= planned:
             return ""
@@ -100,6 +103,7 @@ def _facts(result: Row) -> list[Fact]:
         ("nodes", text(mapping(result.get("virtual")).get("text")) or str(len(nodes) or "")),
         ("adversaries", text(mapping(result.get("adversaries")).get("text"))),
         ("rounds", shown_rounds),
+        ("target", text(mapping(result.get("target")).get("text"))),
         ("seed", text(result.get("seed")) if wording.seed_of(result) else ""),
         ("started", wording.moment(result.get("started_at"))),
         ("took", wording.seconds(result.get("wall_s"))),

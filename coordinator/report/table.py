@@ -39,11 +39,14 @@ def metrics_csv(result: Mapping[str, Any]) -> str:
         wait_s, download_s, start_s, decode_s, work_s, encode_s, upload_s: a node's timeline,
             in seconds.
         cpu_s, peak_rss_bytes: CPU seconds and peak memory of the node's worker, in bytes.
+        target_reached: 1 from the first round on that reached the run's target, 0 before that
+            (`federated` and `centralised`; the column is there for runs with a target alone).
         metric:NAME: any further metric of the round or node, one column for each name, sorted.
 
     An empty cell means that the result does not say. Lines end in a line feed.
     """
     table = [*_federated(result), *_twin(result)]
+    _mark_target(table, mapping(result.get("target")))
     extras = sorted({key for row in table for key in row} - set(_HEAD))
     order = {"federated": 0, "centralised": 1}
     names = {key: place for place, key in enumerate(node_names(result), start=2)}
@@ -74,6 +77,16 @@ def _federated(result: Row) -> list[dict[str, Any]]:
             line |= _picked(node, (*_ROUND, "bytes_up", "bytes_down", *_NODE))
             table.append(line)
     return table
+
+
+def _mark_target(table: list[dict[str, Any]], target: Row) -> None:
+    if not _is_number(target.get("value")):
+        return
+    first = {"federated": target, "centralised": mapping(target.get("centralised"))}
+    for line in table:
+        if "partition" not in line:
+            reached = first[line["series"]].get("round")
+            line["target_reached"] = int(_is_number(reached) and line["round"] >= reached)
 
 
 def _name(node: Row, names: Mapping[str, str]) -> str:

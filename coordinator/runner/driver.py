@@ -49,6 +49,8 @@ class Driver:
         self._spent: list[Path] = []
         """Results of the round whose checkpoint is being written."""
         self.configure_round: ConfigureRound = lambda _round, _config: None
+        self.is_enough: Callable[[list[dict[str, Any]]], bool] = lambda _history: False
+        """Whether the rounds so far will do, and those planned beyond them are left out."""
         self.started_at = time.time()
         """Seconds since 1970; of the run's first process, where it went on after a restart."""
         self._begun = time.monotonic()
@@ -93,6 +95,8 @@ class Driver:
                 result.evaluate_metrics_serverapp[0] = first
         try:
             for number in range(begin, num_rounds + 1):
+                if self.is_enough(self.history):
+                    break
                 phase = {"phase": "round", "round": number, "rounds": num_rounds}
                 self._channel.publish("phase", phase)
                 arrays = self._round(

@@ -73,6 +73,7 @@ class ExperimentRun:
         if order.resume:
             driver.resumed = checkpoints.latest()
         driver.configure_round = self._configure_round
+        driver.is_enough = outcome.target.is_enough
 
         def evaluate(_round: int, arrays: ArrayRecord) -> MetricRecord:
             assert samples.whole is not None

@@ -21,6 +21,7 @@ from coordinator.runner.driver import Driver
 from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.order import Order
 from coordinator.runner.samples import Samples
+from coordinator.runner.target import Target
 from coordinator.runs.roster import crowd
 from fedbed import __version__, flower
 from fedbed.experiment import Experiment
@@ -41,6 +42,7 @@ class Outcome:
         self._started_at = time.time()
         self._swap_before = psutil.swap_memory().used
         self._federated_s: float | None = None
+        self.target = Target(experiment, METRIC)
         self.samples: Samples | None = None
         self.adversaries: Adversaries | None = None
         self.grid: EdgeGrid | None = None
@@ -56,6 +58,7 @@ class Outcome:
         """Return the contents of result.json; figures are those the run measured."""
         driver, grid, experiment = self.driver, self.grid, self._experiment
         history = driver.history if driver else []
+        initial = driver.initial if driver else {}
         federated = [entry[METRIC] for entry in history if METRIC in entry]
         central = [entry[METRIC] for entry in self.twin]
         finals = {"federated": _last(federated), "centralised": _last(central)}
@@ -84,6 +87,7 @@ class Outcome:
                 "centralised": max(central, default=None),
             },
             "gap": gap,
+            "target": self.target.outcome(history, self.twin, initial.get(METRIC)),
             "codec": self._codec(),
             "bytes_up": grid.bytes_up if grid else 0,
             "bytes_down": grid.bytes_down if grid else 0,
@@ -98,7 +102,7 @@ class Outcome:
             "virtual": self._virtual(),
             "verdict": self._verdict(state, history),
             "model_sha256": self._model_sha256(),
-            "initial": driver.initial if driver else {},
+            "initial": initial,
             "history": history,
             "twin": self.twin,
             "nodes": self._nodes(),

@@ -30,11 +30,12 @@ def train(
     """Train on all samples in one place, in as many chunks as the federated run had rounds.
 
     A chunk sees as many samples as all nodes together saw in that round, at that round's learning
-    rate; the optimiser's state lives on from chunk to chunk. Returns one entry per chunk.
+    rate; the optimiser's state lives on from chunk to chunk. Returns one entry per chunk. There are
+    fewer of them than the learning rate is planned for where the run stopped at its target.
     """
     history: list[dict[str, Any]] = []
     trainer.load(initial)
-    rounds = len(samples_per_round)
+    rounds, planned = len(samples_per_round), experiment.federation.rounds
     optimizer = experiment.optimizer
     for number, samples in enumerate(samples_per_round, start=1):
         channel.publish("phase", {"phase": "twin", "round": number, "rounds": rounds})
@@ -42,7 +43,7 @@ def train(
         settings = FitSettings(
             samples=samples,
             batch_size=experiment.federation.batch_size,
-            lr=learning_rate(optimizer.lr, optimizer.schedule, optimizer.lr_decay, number, rounds),
+            lr=learning_rate(optimizer.lr, optimizer.schedule, optimizer.lr_decay, number, planned),
             momentum=optimizer.momentum,
             weight_decay=optimizer.weight_decay,
             seed=fit_seed(seed, number, TWIN_PARTITION),

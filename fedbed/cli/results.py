@@ -123,7 +123,8 @@ def _comparison(result: Mapping[str, Any], console: Console) -> None:
         console.print()
         console.print(table)
         console.print()
-    for label, words in (("run", _facts(result)), ("cost", _cost(result))):
+    target = str(readings.mapping(result.get("target")).get("text") or "")
+    for label, words in (("run", _facts(result)), ("target", target), ("cost", _cost(result))):
         if words:
             _wrapped(console, label, words)
     verdict = readings.mapping(result.get("verdict"))

@@ -42,6 +42,29 @@ Duration = Annotated[
 ]
 
 
+ALL_SAMPLES = 2**31 - 1
+"""A batch size that no node's samples exceed: all of them in one step, written 'all'."""
+_MOST_IN_A_BATCH = 1_000_000
+
+
+def _batch_size(given: object) -> object:
+    if given == "all":
+        return ALL_SAMPLES
+    if isinstance(given, int) and not 1 <= given <= _MOST_IN_A_BATCH:
+        raise ValueError("out of range")
+    return given
+
+
+BatchSize = Annotated[
+    int,
+    BeforeValidator(_batch_size),
+    PlainSerializer(lambda size: "all" if size == ALL_SAMPLES else size, when_used="json"),
+    WithJsonSchema(
+        {"type": "integer", "allowed": f"a whole number from 1 to {_MOST_IN_A_BATCH}, or all"}
+    ),
+]
+
+
 def problem(key: str, text: str) -> PydanticCustomError:
     """Make an error of a check that pydantic can't express; `key` is relative to the section."""
     return PydanticCustomError("fedbed", "{text}", {"key": key, "text": text})

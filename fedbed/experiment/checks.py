@@ -10,7 +10,7 @@ import math
 from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple, TypeVar
 
 from fedbed.errors import ExperimentError
-from fedbed.experiment.base import hint, problem
+from fedbed.experiment.base import ALL_SAMPLES, hint, problem
 
 if TYPE_CHECKING:
     from fedbed.experiment.schema import Experiment, Federation
@@ -110,6 +110,14 @@ def federation(section: Federation) -> None:
             "select.names",
             f"names {_count(names, 'node')}, but the run needs {real}; name more, or lower {lower}",
         )
+    if section.stop_at_target and section.target is None:
+        raise problem("stop_at_target", "true needs a target to stop at; give target too")
+    if section.target is not None and section.evaluate not in ("server", "both"):
+        raise problem(
+            "target",
+            "is looked for on the coordinator's test set, which evaluate "
+            f"({section.evaluate!r}) leaves out; set evaluate to server or both",
+        )
     if section.rejoin_grace > section.deadline:
         raise problem("rejoin_grace", "is longer than deadline; a round ends with its deadline")
 
@@ -140,6 +148,11 @@ def experiment(whole: Experiment) -> None:
             "centralised.enabled",
             "true needs the nodes' data at the coordinator, but data.delivery is 'node'; "
             "set it to false",
+        )
+    if whole.data.delivery == "node" and whole.federation.target is not None:
+        raise problem(
+            "federation.target",
+            "needs a test set at the coordinator, but data.delivery is 'node'; leave it out",
         )
     if whole.data.delivery == "node" and whole.federation.is_virtual:
         raise problem(
@@ -195,7 +208,7 @@ def _samples(whole: Experiment) -> None:
             f"{samples} is too few for {section.nodes} nodes; "
             f"allowed: {section.nodes * shards} or more",
         )
-    if section.batch_size > samples:
+    if samples < section.batch_size != ALL_SAMPLES:
         raise problem(
             "federation.batch_size",
             f"{section.batch_size} is more than data.train_samples ({samples}); "

@@ -11,7 +11,7 @@ from typing import Annotated, Any, Dict, Literal, Tuple
 from pydantic import Field, Strict, field_validator, model_validator
 
 from fedbed.experiment import checks
-from fedbed.experiment.base import Duration, PositiveDuration, Section
+from fedbed.experiment.base import BatchSize, Duration, PositiveDuration, Section
 
 Name = Annotated[str, Field(min_length=1, max_length=200)]
 UpProfile = Literal["raw", "exact", "bf16", "int8", "small"]
@@ -137,8 +137,9 @@ class Federation(Section):
     local_epochs: int = Field(
         default=1, ge=1, le=10_000, description="Passes of a node over its samples per round."
     )
-    batch_size: int = Field(
-        default=32, ge=1, le=1_000_000, description="Samples per training step on a node."
+    batch_size: BatchSize = Field(
+        default=32,
+        description="Samples per training step on a node; 'all': all that the node has.",
     )
     strategy: StrategySpec = Field(
         default_factory=StrategySpec, description="How updates become the next global model."
@@ -181,6 +182,15 @@ class Federation(Section):
         default="server",
         description="Where the global model is tested after each round: on the coordinator's "
         "test set, on the nodes' own test samples, on both, or not at all.",
+    )
+
+    target: Share | None = Field(
+        default=None,
+        description="Value of the run's main metric on the coordinator's test set, such as 0.97: "
+        "the result says which round reached it first, and at what cost; null: none.",
+    )
+    stop_at_target: bool = Field(
+        default=False, description="Whether the rounds end as soon as the target is reached."
     )
 
     @property

@@ -77,3 +77,14 @@ def test_empty_and_odd_results() -> None:
     odd = {"history": [{"loss": math.nan, "nodes": [{}], "metrics": {"round": 3, "\ud800": 1}}]}
     metrics_csv(odd).encode()
     assert parse(metrics_csv(odd))[0]["loss"] == "nan"
+
+
+def test_rounds_that_have_reached_the_target_are_marked() -> None:
+    rows = [{"round": r, "accuracy": 0.3 * r, "nodes": [{"partition": 0}]} for r in (1, 2, 3)]
+    twin = [{"round": r, "accuracy": 0.1} for r in (1, 2, 3)]
+    target = {"value": 0.5, "round": 2, "centralised": {"round": None}}
+    text = metrics_csv({"history": rows, "twin": twin, "target": target})
+    marks = [(row["series"], row["target_reached"]) for row in parse(text)]
+    assert [mark for series, mark in marks if series == "federated"] == ["0", "1", "1"]
+    assert [mark for series, mark in marks if series == "centralised"] == ["0", "0", "0"]
+    assert {mark for series, mark in marks if series not in ("federated", "centralised")} == {""}

@@ -171,6 +171,23 @@ def test_a_resumed_run_has_the_same_result(tmp_path: Path) -> None:
     assert driver.started_at == held.started_at < time.time()
 
 
+def test_rounds_end_when_they_will_do_also_after_a_restart(tmp_path: Path) -> None:
+    def until_two(driver: Driver) -> Result:
+        driver.is_enough = lambda history: len(history) >= 2
+        grid = driver._grid
+        return driver.start(FedAvg(), grid, flower.array_of(model()), num_rounds=ROUNDS)
+
+    driver = Driver(cast(EdgeGrid, LocalGrid()), Recorder(), Checkpoints(tmp_path))
+    first = until_two(driver)
+    assert [entry["round"] for entry in driver.history] == [1, 2]
+    assert driver.planned == ROUNDS
+    channel = Recorder()
+    again = Driver(cast(EdgeGrid, LocalGrid()), channel, Checkpoints(tmp_path))
+    again.resumed = Checkpoints(tmp_path).latest()
+    assert bits(until_two(again).arrays) == bits(first.arrays)
+    assert not [m for m in channel.said if m.get("kind") == "round"]
+
+
 ROBUST: dict[str, Callable[[], Strategy]] = {
     "median": FedMedian,
     "trimmed": lambda: FedTrimmedAvg(beta=0.2),

@@ -10,7 +10,7 @@ import pytest
 import fedbed.experiment
 from fedbed.errors import ExperimentError
 from fedbed.experiment import Experiment, from_data
-from fedbed.experiment.base import Section
+from fedbed.experiment.base import ALL_SAMPLES, Section
 
 
 def make(**keys: Any) -> Experiment:
@@ -208,3 +208,37 @@ def test_virtual_nodes() -> None:
         federation={"nodes": 9, "agents": 3},
     )
     assert own_data.startswith("federation.agents: is less than nodes, but data.delivery is 'node'")
+
+
+def test_a_batch_may_be_all_that_a_node_has() -> None:
+    whole = make(federation={"batch_size": "all"}, data={"train_samples": 20})
+    assert whole.federation.batch_size == ALL_SAMPLES
+    assert "batch_size: all\n" in fedbed.experiment.dump(whole)
+    assert fedbed.experiment.loads(fedbed.experiment.dump(whole), "again") == whole
+    for wrong in (0, 1_000_001, "some", 1.5, True, None):
+        text = complaint(federation={"batch_size": wrong})
+        assert "allowed: a whole number from 1 to 1000000, or all" in text
+
+
+@pytest.mark.parametrize(
+    ("keys", "wanted"),
+    [
+        ({"federation": {"target": 97}}, "federation.target: given 97 (number); allowed: a number"),
+        ({"federation": {"stop_at_target": True}}, "stop_at_target: true needs a target"),
+        (
+            {"federation": {"target": 0.9, "evaluate": "nodes"}},
+            "federation.target: is looked for on the coordinator's test set, which evaluate "
+            "('nodes') leaves out",
+        ),
+        (
+            {
+                "federation": {"target": 0.9},
+                "data": {"delivery": "node"},
+                "centralised": {"enabled": False},
+            },
+            "federation.target: needs a test set at the coordinator",
+        ),
+    ],
+)
+def test_targets_that_nothing_could_reach(keys: Any, wanted: str) -> None:
+    assert wanted in complaint(**keys)
