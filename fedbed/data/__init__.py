@@ -14,7 +14,8 @@ from fedbed.data.partition import (
     plan_hash,
     split_test,
 )
-from fedbed.data.store import FileStatus, check, data_dir, fetch, status
+from fedbed.data.places import data_dir
+from fedbed.data.store import FileStatus, check, fetch, status
 
 __all__ = [
     "SCHEMES",

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from fedbed.data import store, synthetic
+from fedbed.data import generated, store, synthetic
 from fedbed.data.cards import Card, Generator, load_card
 from fedbed.data.idx import parse_idx
 from fedbed.data.npz import parse_npz
@@ -83,12 +83,11 @@ def verify(card: Card) -> List[store.FileStatus]:
     """State of everything a data set consists of; generated arrays count as one file, `arrays`."""
     if card.generator is None:
         return store.status(card)
-    wanted = card.generator
-    found = synthetic.arrays_sha256(_arrays(card, wanted))
-    path = synthetic.cache_path(wanted.seed, wanted.train, wanted.test)
-    if found == wanted.sha256:
+    recipe = _recipe(card, card.generator)
+    found, path = generated.arrays_sha256(generated.load(recipe)), generated.cache_path(recipe)
+    if found == card.generator.sha256:
         return [store.FileStatus("arrays", store.PRESENT, path)]
-    problem = f"generated arrays have sha256 {found}, expected {wanted.sha256}"
+    problem = f"generated arrays have sha256 {found}, expected {card.generator.sha256}"
     return [store.FileStatus("arrays", store.CORRUPT, path, problem)]
 
 
@@ -104,16 +103,16 @@ def _first(split: Split, limit: Optional[int]) -> Split:
     return split if limit is None else split.take(slice(limit))
 
 
-def _arrays(card: Card, made: Generator) -> synthetic.Arrays:
+def _recipe(card: Card, made: Generator) -> generated.Recipe:
     if made.name != "digits":
         raise ExperimentError(f"data set {card.name}: no generator is called {made.name!r}")
-    return synthetic.load(made.seed, made.train, made.test)
+    return synthetic.recipe(made.seed, made.train, made.test)
 
 
 def _generated(card: Card, made: Generator) -> Tuple[Split, Split]:
     # The hash is not enforced here: a stray pixel must not stop a run. `fedbed data check` says it.
-    arrays = _arrays(card, made)
-    return Split(arrays.x_train, arrays.y_train), Split(arrays.x_test, arrays.y_test)
+    arrays = generated.load(_recipe(card, made))
+    return Split(arrays["x_train"], arrays["y_train"]), Split(arrays["x_test"], arrays["y_test"])
 
 
 def _from_idx(card: Card, split: str) -> Split:

@@ -1,7 +1,6 @@
 """Where downloaded data sets lie, whether they are intact, and how they get there.
 
-A data set's files lie in `<data folder>/<data set>/`. The data folder is $FEDBED_DATA, else
-$XDG_CACHE_HOME/fedbed/data, else ~/.cache/fedbed/data.
+A data set's files lie in `<data folder>/<data set>/`; `fedbed.data.places` says which folder.
 """
 
 from __future__ import annotations
@@ -17,6 +16,7 @@ from typing import Callable, List, Optional, Set, Tuple
 from urllib.parse import urlsplit
 
 from fedbed.data.cards import Card, CardFile
+from fedbed.data.places import data_dir
 from fedbed.errors import DataError
 
 Progress = Callable[[int, int, str], None]
@@ -38,18 +38,6 @@ class FileStatus:
     state: str
     path: Optional[Path]
     problem: str = ""
-
-
-def data_dir() -> Path:
-    """Folder of all downloaded data sets (it need not exist yet)."""
-    chosen = os.environ.get("FEDBED_DATA")
-    cache = os.environ.get("XDG_CACHE_HOME")
-    try:
-        if chosen:
-            return Path(chosen).expanduser()
-        return (Path(cache) if cache else Path.home() / ".cache") / "fedbed" / "data"
-    except RuntimeError as error:
-        raise DataError("this user has no home folder: set FEDBED_DATA to a data folder") from error
 
 
 def status(card: Card) -> List[FileStatus]:

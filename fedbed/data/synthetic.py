@@ -15,16 +15,12 @@ Same parameters, same bytes, on every machine, because:
 
 from __future__ import annotations
 
-import hashlib
-import os
-import zipfile
-from pathlib import Path
-from typing import TYPE_CHECKING, Dict, List, NamedTuple, Optional, Tuple
+from typing import TYPE_CHECKING, List, NamedTuple, Tuple
 
 import numpy as np
 
+from fedbed.data import generated
 from fedbed.data.strokes import JITTER_POINTS, TEMPLATES, Template
-from fedbed.errors import ExperimentError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -35,7 +31,6 @@ VERSION = 1
 DEFAULT_SEED = 2024
 DEFAULT_TRAIN = 12_000
 DEFAULT_TEST = 2_000
-MAX_SAMPLES = 1_000_000
 SIDE = 28
 
 _CHUNK = 64  # images at a time: 64 x 784 float32 = 200 kB an array, so a chunk stays in cache
@@ -51,6 +46,20 @@ class Arrays(NamedTuple):
     y_test: NDArray[np.int64]
 
 
+def recipe(
+    seed: int = DEFAULT_SEED, train: int = DEFAULT_TRAIN, test: int = DEFAULT_TEST
+) -> generated.Recipe:
+    """Say what `generate` makes of these parameters, for the cache."""
+    wanted = {
+        "x_train": ("uint8", (train, SIDE, SIDE)),
+        "y_train": ("int64", (train,)),
+        "x_test": ("uint8", (test, SIDE, SIDE)),
+        "y_test": ("int64", (test,)),
+    }
+    stem = f"digits-v{VERSION}-{seed}-{train}-{test}"
+    return generated.Recipe(stem, wanted, lambda: generate(seed, train, test)._asdict())
+
+
 def generate(
     seed: int = DEFAULT_SEED, train: int = DEFAULT_TRAIN, test: int = DEFAULT_TEST
 ) -> Arrays:
@@ -59,85 +68,10 @@ def generate(
     The first k samples of a split are the same whatever its size, and the splits don't depend on
     each other. Raises ExperimentError for a seed outside 0..2**32-1 or a count that is impossible.
     """
-    if not 0 <= seed < 2**32:
-        raise ExperimentError(f"synthetic-digits: seed {seed} is not within 0 and 4294967295")
-    for what, count in (("train", train), ("test", test)):
-        if not 0 <= count <= MAX_SAMPLES:
-            raise ExperimentError(
-                f"synthetic-digits: {count} {what} samples asked, allowed are 0 to {MAX_SAMPLES}"
-            )
+    generated.check_request("synthetic-digits", seed, train=train, test=test)
     x_train, y_train = _draw_split(np.random.RandomState([seed, 0]), train)
     x_test, y_test = _draw_split(np.random.RandomState([seed, 1]), test)
     return Arrays(x_train, y_train, x_test, y_test)
-
-
-def load(seed: int = DEFAULT_SEED, train: int = DEFAULT_TRAIN, test: int = DEFAULT_TEST) -> Arrays:
-    """Like `generate`, kept in the user's cache; works uncached where that can't be written."""
-    path = cache_path(seed, train, test)
-    cached = _read_cache(path, train, test)
-    if cached is not None:
-        return cached
-    arrays = generate(seed, train, test)
-    _write_cache(path, arrays)
-    return arrays
-
-
-def arrays_sha256(arrays: Arrays) -> str:
-    """Hex sha256 over x_train, y_train, x_test, y_test: C order, little-endian, without headers."""
-    digest = hashlib.sha256()
-    digest.update(np.ascontiguousarray(arrays.x_train).data)
-    digest.update(arrays.y_train.astype("<i8").tobytes())
-    digest.update(np.ascontiguousarray(arrays.x_test).data)
-    digest.update(arrays.y_test.astype("<i8").tobytes())
-    return digest.hexdigest()
-
-
-def cache_path(seed: int, train: int, test: int) -> Optional[Path]:
-    """File that caches these parameters; None where the user has no home folder."""
-    root = os.environ.get("XDG_CACHE_HOME")
-    try:
-        base = Path(root) if root else Path.home() / ".cache"
-    except RuntimeError:  # no home: a bare container user
-        return None
-    return base / "fedbed" / "synthetic" / f"digits-v{VERSION}-{seed}-{train}-{test}.npz"
-
-
-def _read_cache(path: Optional[Path], train: int, test: int) -> Optional[Arrays]:
-    if path is None:
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as stored:
-            arrays = Arrays(*(stored[name] for name in Arrays._fields))
-            expected = str(stored["sha256"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
-        return None
-    fits = (
-        arrays.x_train.shape == (train, SIDE, SIDE)
-        and arrays.x_test.shape == (test, SIDE, SIDE)
-        and arrays.x_train.dtype == arrays.x_test.dtype == np.uint8
-        and arrays.y_train.dtype == arrays.y_test.dtype == np.int64
-        and arrays_sha256(arrays) == expected
-    )
-    return arrays if fits else None  # a damaged cache is drawn anew, never trusted
-
-
-def _write_cache(path: Optional[Path], arrays: Arrays) -> None:
-    if path is None:
-        return
-    part = path.with_name(f"{path.name}.{os.getpid()}.part")
-    named: Dict[str, NDArray[np.generic]] = dict(zip(Arrays._fields, arrays))
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with part.open("wb") as out:
-                # Not compressed: 11 MB are cheaper to read than to inflate on a board.
-                np.savez(out, sha256=np.array(arrays_sha256(arrays)), **named)  # type: ignore[arg-type]
-            part.replace(path)
-        finally:
-            if part.exists():
-                part.unlink()
-    except OSError:
-        return  # read-only or full: the cache is a convenience
 
 
 def _draw_split(

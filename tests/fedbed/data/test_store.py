@@ -9,7 +9,7 @@ from typing import Dict, Iterator, List, Tuple
 
 import pytest
 
-from fedbed.data import store
+from fedbed.data import places, store
 from fedbed.data.cards import ROLES, Card, CardFile, load_card
 from fedbed.errors import DataError
 
@@ -259,11 +259,11 @@ def test_data_dir_order(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None
     monkeypatch.setenv("FEDBED_DATA", "~/mine")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    assert store.data_dir() == tmp_path / "home" / "mine"
+    assert places.data_dir() == tmp_path / "home" / "mine"
     monkeypatch.setenv("FEDBED_DATA", "")
-    assert store.data_dir() == tmp_path / "xdg" / "fedbed" / "data"
+    assert places.data_dir() == tmp_path / "xdg" / "fedbed" / "data"
     monkeypatch.delenv("XDG_CACHE_HOME")
-    assert store.data_dir() == tmp_path / "home" / ".cache" / "fedbed" / "data"
+    assert places.data_dir() == tmp_path / "home" / ".cache" / "fedbed" / "data"
 
 
 def test_no_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,4 +274,4 @@ def test_no_home_folder(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
     monkeypatch.setattr(Path, "home", homeless)
     with pytest.raises(DataError, match="set FEDBED_DATA"):
-        store.data_dir()
+        places.data_dir()

@@ -5,10 +5,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedbed.data import synthetic
+from fedbed.data import generated, synthetic
 from fedbed.data.cards import load_card
 from fedbed.data.strokes import JITTER_POINTS, TEMPLATES
-from fedbed.data.synthetic import Arrays, arrays_sha256, cache_path, generate
+from fedbed.data.synthetic import Arrays, generate, recipe
 from fedbed.errors import ExperimentError
 
 
@@ -21,6 +21,18 @@ def default() -> Arrays:
 def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     return tmp_path / "fedbed" / "synthetic"
+
+
+def load(seed: int, train: int, test: int) -> Arrays:
+    return Arrays(**generated.load(recipe(seed, train, test)))
+
+
+def arrays_sha256(arrays: Arrays) -> str:
+    return generated.arrays_sha256(arrays._asdict())
+
+
+def cache_path(seed: int, train: int, test: int) -> Path | None:
+    return generated.cache_path(recipe(seed, train, test))
 
 
 def same(left: Arrays, right: Arrays) -> bool:
@@ -111,7 +123,7 @@ def test_hash_covers_every_array() -> None:
 
 
 def test_cache_is_written_and_used(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    first = synthetic.load(7, 30, 10)
+    first = load(7, 30, 10)
     path = cache_path(7, 30, 10)
     assert path is not None
     assert list(cache.iterdir()) == [path]  # no .part left
@@ -120,7 +132,7 @@ def test_cache_is_written_and_used(cache: Path, monkeypatch: pytest.MonkeyPatch)
         raise AssertionError("drawn again in spite of the cache")
 
     monkeypatch.setattr(synthetic, "generate", never)
-    assert same(synthetic.load(7, 30, 10), first)
+    assert same(load(7, 30, 10), first)
 
 
 def test_cache_key_has_every_parameter_and_the_version(
@@ -134,7 +146,7 @@ def test_cache_key_has_every_parameter_and_the_version(
 
 @pytest.mark.parametrize("damage", ["truncated", "empty", "text", "one pixel", "other size"])
 def test_damaged_cache_is_drawn_anew(cache: Path, damage: str) -> None:
-    good = synthetic.load(7, 30, 10)
+    good = load(7, 30, 10)
     path = cache_path(7, 30, 10)
     assert path is not None
     if damage == "one pixel":
@@ -148,7 +160,7 @@ def test_damaged_cache_is_drawn_anew(cache: Path, damage: str) -> None:
     else:
         data = path.read_bytes()
         path.write_bytes({"truncated": data[:5000], "empty": b"", "text": b"hello"}[damage])
-    assert same(synthetic.load(7, 30, 10), good)
+    assert same(load(7, 30, 10), good)
     with np.load(path) as stored:  # and the cache is whole again
         assert np.array_equal(stored["x_train"], good.x_train)
 
@@ -156,7 +168,7 @@ def test_damaged_cache_is_drawn_anew(cache: Path, damage: str) -> None:
 def test_no_cache_where_none_can_be(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "plain").write_text("", encoding="utf-8")
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "plain"))
-    assert same(synthetic.load(7, 5, 5), generate(7, 5, 5))
+    assert same(load(7, 5, 5), generate(7, 5, 5))
 
     def homeless() -> Path:
         raise RuntimeError("Could not determine home directory.")
@@ -164,7 +176,7 @@ def test_no_cache_where_none_can_be(monkeypatch: pytest.MonkeyPatch, tmp_path: P
     monkeypatch.delenv("XDG_CACHE_HOME")
     monkeypatch.setattr(Path, "home", homeless)
     assert cache_path(7, 5, 5) is None
-    assert same(synthetic.load(7, 5, 5), generate(7, 5, 5))
+    assert same(load(7, 5, 5), generate(7, 5, 5))
 
 
 def test_templates_stay_within_the_square_and_their_jitter() -> None:
