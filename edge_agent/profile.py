@@ -13,7 +13,7 @@ import psutil
 
 from fedbed import __version__
 from fedbed.errors import RequirementMissing
-from fedbed.link.messages import ADVERSARY, NodeCost, NodeProfile
+from fedbed.link.messages import ADVERSARY, IMAGE_SIZE, NodeCost, NodeProfile
 
 CODEC_PROFILES = ("raw", "exact", "bf16", "int8", "small")
 """Those of `fedbed.codec.PROFILES`, which only the worker can import: it has numpy."""
@@ -22,7 +22,7 @@ _PROBE = """
 import json
 from importlib import metadata
 found = {}
-for name in ("numpy", "torch", "flwr", "zstandard"):
+for name in ("numpy", "torch", "flwr", "zstandard", "pillow"):
     try:
         found[name] = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -42,7 +42,7 @@ def profile(worker_python: str) -> NodeProfile:
         memory_bytes=psutil.virtual_memory().total,
         packages=_packages(worker_python),
         codecs=list(CODEC_PROFILES),
-        abilities=[ADVERSARY],
+        abilities=[ADVERSARY, IMAGE_SIZE],
     )
 
 

@@ -42,9 +42,10 @@ class Samples:
 
     def deal(self, blobs: BlobStore) -> dict[int, DataRef]:
         """Make each partition's blobs; returns the references that go into work items."""
-        delivery = self._spec.delivery
+        delivery, size = self._spec.delivery, self._spec.image_size
         if self.whole is None:
-            return {p: DataRef(delivery, self.name) for p in range(self._partitions)}
+            own = DataRef(delivery, self.name, image_size=size)
+            return dict.fromkeys(range(self._partitions), own)
         dealt = {}
         made: dict[int, BlobRef] = {}
         """By the array's identity: partitions that overlap entirely share one."""
@@ -54,7 +55,7 @@ class Samples:
                 test = self._blob(blobs, self.whole.test, self.test[partition])
             if id(indices) not in made:
                 made[id(indices)] = self._blob(blobs, self.whole.train, indices)
-            dealt[partition] = DataRef(delivery, self.name, made[id(indices)], test)
+            dealt[partition] = DataRef(delivery, self.name, made[id(indices)], test, size)
         return dealt
 
     def describe(self) -> dict[str, Any]:

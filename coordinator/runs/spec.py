@@ -11,10 +11,10 @@ from typing import Any
 
 from coordinator.fleet.fleet import Member
 from coordinator.runs.roster import Need
-from fedbed import tasks
+from fedbed import data, tasks
 from fedbed.errors import ExperimentError
 from fedbed.experiment import DownProfile, Experiment, UpProfile, loads
-from fedbed.link.messages import ADVERSARY, BlobRef
+from fedbed.link.messages import ADVERSARY, IMAGE_SIZE, BlobRef
 
 DEFAULT_APP_START_TIMEOUT_S = 60.0
 MAX_NAME = 200
@@ -52,10 +52,10 @@ class RunSpec:
     codec_down: DownProfile = "exact"
 
     @classmethod
-    def of(cls, data: dict[str, Any]) -> RunSpec:
+    def of(cls, given: dict[str, Any]) -> RunSpec:
         """Read a spec as `dataclasses.asdict` gives it."""
-        bundle = data.get("bundle")
-        return cls(**dict(data, bundle=None if bundle is None else BlobRef(**bundle)))
+        bundle = given.get("bundle")
+        return cls(**dict(given, bundle=None if bundle is None else BlobRef(**bundle)))
 
     @property
     def kind(self) -> str:
@@ -112,9 +112,23 @@ class RunSpec:
         experiment = experiment_of(self.experiment)
         if experiment.adversaries.nodes and ADVERSARY not in member.profile.abilities:
             return "can't play an adversary (update its agent)"
-        task = experiment.task
-        missing = [p for p in tasks.packages(task) if p not in member.profile.packages]
+        section = experiment.data
+        scales = section.image_size is not None and section.delivery != "shipped"
+        if scales and IMAGE_SIZE not in member.profile.abilities:
+            return "can't scale pictures down (update its agent)"
+        needed = tasks.packages(experiment.task)
+        if section.delivery == "shared":
+            needed += _to_read(section.dataset)
+        missing = [p for p in needed if p not in member.profile.packages]
         return f"has no {' and no '.join(missing)} in its worker's interpreter" if missing else ""
+
+
+@functools.lru_cache(maxsize=64)
+def _to_read(dataset: str) -> tuple[str, ...]:
+    """Packages without which a node can't read its own copy; asked often, so looked up once."""
+    if dataset == "auto":
+        return ()
+    return ("pillow",) if data.load_card(dataset).kind == "pictures" else ()
 
 
 def _deeper_than(value: object, levels: int) -> bool:

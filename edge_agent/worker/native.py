@@ -89,33 +89,37 @@ class NativeRunner(Runner):
 
     def _load(self, job: Job, data: DataRef, part: str) -> Split:
         if data.delivery == "node":
-            return _own_samples(self._data_path, part)
+            return _sized(_own_samples(self._data_path, part), data.image_size)
         blob: Optional[BlobRef] = data.train if part == "train" else data.test
         if blob is None:
             raise ExperimentError(f"the experiment gives this node no {part} samples")
         arrays = codec.decode(job.path(blob).read_bytes())
         if data.delivery == "shipped":
             return Split(arrays["x"], arrays["y"])
-        train, test = self._whole(data, part)
-        source = train if part == "train" else test
+        source = self._whole(data.dataset, part)
         indices = arrays["indices"]
         if len(indices) and int(indices.max()) >= len(source):
             raise DataError(
                 f"this node's copy of {data.dataset} has {len(source)} {part} samples, "
                 f"the experiment asks for number {int(indices.max())}: fetch the data set anew"
             )
-        return source.take(indices)
+        # Scaled after the choice: a node has no use for the others.
+        return _sized(source.take(indices), data.image_size)
 
-    def _whole(self, data: DataRef, part: str) -> Tuple[Split, ...]:
-        key = ("whole", data.dataset)
+    def _whole(self, name: str, part: str) -> Split:
+        key = (f"whole {part}", name)
         found = self._splits.get(key)
-        if found is None:
-            loaded = dataset.load(data.dataset)
-            found = (loaded.train, loaded.test)
-            # Other samples than the first are a virtual node's: more of them will follow.
-            if sum(asked == part for asked, _ in self._asked) > 1:
-                self._splits.keep(key, *found)
-        return found
+        if found is not None:
+            return found[0]
+        split = dataset.load_split(name, part)
+        # Other samples than the first are a virtual node's: more of them will follow.
+        if sum(asked == part for asked, _ in self._asked) > 1:
+            self._splits.keep(key, split)
+        return split
+
+
+def _sized(split: Split, size: Optional[int]) -> Split:
+    return split if size is None else dataset.scaled(split, size)
 
 
 def _own_samples(path: Optional[Path], part: str) -> Split:
@@ -127,17 +131,21 @@ def _own_samples(path: Optional[Path], part: str) -> Split:
     x_name, y_name = ("x", "y") if part == "train" else ("x_test", "y_test")
     try:
         with np.load(path, allow_pickle=False) as held:
-            x, y = held[x_name], held[y_name].astype(np.int64)
+            x, y = held[x_name], held[y_name]
     except KeyError as error:
         raise DataError(f"'{path}' holds no arrays '{x_name}' and '{y_name}'") from error
     except (OSError, EOFError, ValueError, TypeError, AttributeError, BadZipFile) as error:
         raise DataError(f"'{path}' can't be read as an .npz file: {error}") from error
-    if x.dtype != np.uint8 or y.ndim != 1 or len(x) != len(y) or not len(y):
+    whole_numbers = np.issubdtype(y.dtype, np.integer)
+    labelled = y.ndim == 1 and len(x) == len(y)
+    masked = y.ndim == 3 and y.shape == x.shape[:3] and y.dtype == np.uint8
+    if x.dtype != np.uint8 or not whole_numbers or not (labelled or masked) or not len(y):
         raise DataError(
-            f"'{path}': '{x_name}' must hold uint8 images and '{y_name}' one label for each; "
-            f"it has {x.dtype} {list(x.shape)} and {list(y.shape)}"
+            f"'{path}': '{x_name}' must hold uint8 images and '{y_name}' one label for each, a "
+            f"whole number, or one mask for each, uint8 and as large as the image; "
+            f"it has {x.dtype} {list(x.shape)} and {y.dtype} {list(y.shape)}"
         )
-    return Split(x, y)
+    return Split(x, y.astype(np.int64) if labelled else y)
 
 
 def _steady_threads() -> None:

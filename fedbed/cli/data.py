@@ -12,10 +12,13 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List
 
-from fedbed.errors import DataError, RequirementMissing
+from fedbed.errors import DataError, ExperimentError, RequirementMissing
 
 if TYPE_CHECKING:
     from fedbed.data import Card, FileStatus
+
+_MOST_FILES = 10
+"""Of one data set, that are named one by one."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -46,19 +49,7 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 def _list(args: argparse.Namespace) -> int:
     data = _data()
-    rows = []
-    for name in data.card_names():
-        card = data.load_card(name)
-        rows.append(
-            {
-                "name": card.name,
-                "title": card.title,
-                "licence": card.licence,
-                "bytes": card.size,
-                "where": str(data.data_dir() / name) if card.files else None,
-                "status": _summary(data.status(card)) if card.files else "generated",
-            }
-        )
+    rows = [_row(data, name) for name in data.card_names()]
     if args.json:
         print(json.dumps(rows, indent=2))
         return 0
@@ -67,20 +58,47 @@ def _list(args: argparse.Namespace) -> int:
         print(f"{row['name']}: {row['title']}")
         print(f"  status   {row['status']}")
         print(f"  size     {size}")
+        print(f"  learn    {row['learn']}")
         print(f"  where    {row['where'] or 'drawn when needed, kept in the cache'}")
         print(f"  licence  {row['licence']}")
     return 0
 
 
+def _row(data: Any, name: str) -> Dict[str, Any]:
+    """One data set of the listing; a card of the user's that can't be read is told, not fatal."""
+    try:
+        card = data.load_card(name)
+    except ExperimentError as error:
+        where = str(data.data_dir() / name)
+        return {"name": name, "title": "", "licence": "", "bytes": 0, "learn": "", "where": where,
+                "status": f"card unusable: {error}"}  # fmt: skip
+    return {
+        "name": card.name,
+        "title": card.title,
+        "licence": card.licence,
+        "bytes": card.size,
+        "learn": f"{card.targets}, {len(card.classes)} classes, {_samples(card)}",
+        "where": None if card.generator else str(data.data_dir() / name),
+        "status": "generated" if card.generator else _summary(data.status(card)),
+    }
+
+
+def _samples(card: Card) -> str:
+    train, test = card.shapes["train"], card.shapes["test"]
+    extent = "x".join(str(side) for side in train[1:])
+    groups = ", in groups" if card.grouped else ""
+    return f"{train[0]} + {test[0]} samples of {extent}{groups}"
+
+
 def _fetch(args: argparse.Namespace) -> int:
     data = _data()
     card = data.load_card(args.name)
-    if not card.files:
+    if card.generator:
         print(f"{card.name} is drawn when needed: nothing to fetch")
         return 0
     fetched = data.fetch(card, _Progress(sys.stdout.isatty()), args.timeout_s)
-    where = data.data_dir() / card.name
-    print(f"{card.name}: {len(fetched)} files fetched, all {len(card.files)} intact in {where}")
+    where, count = data.data_dir() / card.name, len(data.status(card))
+    print(f"{card.name}: {len(fetched)} files fetched, all {count} intact in {where}")
     return 0
 
 
@@ -108,19 +126,31 @@ def _check(args: argparse.Namespace) -> int:
         return 0 if intact else DataError.exit_code
     for card in cards:
         states = found[card.name]
-        for state in states:
-            print(f"{card.name}/{state.name}: {state.problem or 'OK'}")
-        if card.files and any(state.problem for state in states):
+        print("\n".join(_told(card, states)))
+        if not card.generator and any(state.problem for state in states):
             print(f"to mend it, {_cure(card, states)}")
     return 0 if intact else DataError.exit_code
 
 
 def _cure(card: Card, states: List[FileStatus]) -> str:
     """Say what brings the broken files: a download, where a mirror has them all."""
-    broken = {state.name for state in states if state.problem}
-    if all(file.urls for file in card.files if file.name in broken):
+    broken = sorted(state.name for state in states if state.problem)
+    if not card.pictures and all(file.urls for file in card.files if file.name in broken):
         return f"run: fedbed data fetch {card.name}"
-    return f"put {', '.join(sorted(broken))} by hand into {_data().data_dir() / card.name}"
+    more = f" and {len(broken) - _MOST_FILES} more" if len(broken) > _MOST_FILES else ""
+    named = ", ".join(broken[:_MOST_FILES]) + more
+    return f"put {named} by hand into {_data().data_dir() / card.name}"
+
+
+def _told(card: Card, states: List[FileStatus]) -> List[str]:
+    """A line for each file; of many files, for the first of those with a problem, and a count."""
+    broken = [state for state in states if state.problem]
+    many = len(states) > _MOST_FILES
+    shown = broken[:_MOST_FILES] if many else states
+    lines = [f"{card.name}/{state.name}: {state.problem or 'OK'}" for state in shown]
+    if many:
+        lines.append(f"{card.name}: {len(states) - len(broken)} of {len(states)} files OK")
+    return lines
 
 
 class _Progress:

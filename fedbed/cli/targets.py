@@ -122,7 +122,7 @@ def with_data(wanted: Experiment, say: Say) -> Experiment:
         return wanted
     if wanted.data.dataset != "auto":
         card = data.load_card(wanted.data.dataset)
-        if card.files:
+        if card.generator is None:
             data.check(card)
         return wanted
     chosen, why = _choose()

@@ -2,8 +2,16 @@
 
 from __future__ import annotations
 
-from fedbed.data.cards import Card, CardFile, Generator, card_names, load_card
-from fedbed.data.dataset import Dataset, Split, load, verify
+from fedbed.data.cards import (
+    Card,
+    CardFile,
+    Generator,
+    card_names,
+    load_card,
+    readable_cards,
+    shipped_names,
+)
+from fedbed.data.dataset import Dataset, Split, load, load_split, verify
 from fedbed.data.partition import (
     SCHEMES,
     absent,
@@ -15,6 +23,7 @@ from fedbed.data.partition import (
     split_test,
 )
 from fedbed.data.places import data_dir
+from fedbed.data.scale import scaled_shape
 from fedbed.data.store import FileStatus, check, fetch, status
 
 __all__ = [
@@ -34,9 +43,13 @@ __all__ = [
     "heterogeneity",
     "load",
     "load_card",
+    "load_split",
     "overlaps",
     "plan",
     "plan_hash",
+    "readable_cards",
+    "scaled_shape",
+    "shipped_names",
     "split_test",
     "status",
     "verify",

@@ -1,28 +1,41 @@
 """Data set cards: what a data set is, where it comes from and what its bytes must be.
 
 One YAML file per data set. In a checkout they lie in the top folder `datasets/`, in an installed
-wheel in `fedbed/data/cards/`. A card is read strictly: unknown and missing keys are errors.
+wheel in `fedbed/data/cards/`; those of the user's own data sets lie beside their files, as
+`<data folder>/<name>/card.yaml` (`fedbed data add` writes them). A card is read strictly: unknown
+and missing keys are errors.
 
-Keys: name, title, source, licence, classes (label i is `classes[i]`), shapes (of the images of
-`train` and `test`: samples first), dtype, and kind, which says what else there is:
+Keys: name, title, source, licence, classes (label i, or a mask's value i, is `classes[i]`),
+shapes (of the images of `train` and `test`: samples first), dtype, and kind, which says what else
+there is:
 - `idx`: four IDX files under `files`, each with name, role, bytes, sha256 and urls (mirrors, in the
   order in which they are tried; an empty list where the file must be put there by hand);
 - `npz`: one .npz file each for `train` and `test` under `files`, as above; it holds the arrays
-  `images` (of the card's dtype) and `labels` (int64 [samples]);
-- `generated`: `generator` with name, seed, train and test (samples), and the sha256 of its arrays.
+  `images` (of the card's dtype), `labels` (int64 [samples]) or, with `targets: masks`, `masks`
+  (uint8 [samples, height, width]), and with `grouped: true` also `groups` (int64 [samples]);
+- `generated`: `generator` with name, seed, train and test (samples), and the sha256 of its arrays;
+- `pictures`: images and masks as picture files, `<split>/images/*` and `<split>/masks/*`, a pair by
+  their names. `pictures` has manifest (a file in the manner of sha256sum that lists them all), its
+  own sha256, bytes (of pictures and index together) and, if samples belong together, groups (see
+  `fedbed.data.groups`: `index` and `column`, or `pattern`).
+
+Keys that may be left out: targets (`labels` unless it says `masks`), grouped (`false`), and absent
+(classes that no training sample holds, and that is no mistake).
 """
 
 from __future__ import annotations
 
+import contextlib
 import difflib
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence, Tuple, Type
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import yaml
 
-from fedbed.errors import ExperimentError
+from fedbed.data.places import data_dir
+from fedbed.data.table import SAFE_NAME, Table
+from fedbed.errors import DataError, ExperimentError
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 """What the files of an `idx` card are; each card has each of them once."""
@@ -30,10 +43,14 @@ ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 NPZ_ROLES = ("train", "test")
 """The same for an `npz` card."""
 
-_FILE_ROLES = {"idx": ROLES, "npz": NPZ_ROLES}
+TARGETS = ("labels", "masks")
+"""What a sample's answer may be: one class for it all, or one for each pixel."""
 
-_SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")  # becomes a path: no separators, no ".."
-_SHA256 = re.compile(r"[0-9a-f]{64}")
+OWN_CARD = "card.yaml"
+"""Name of the card that lies beside the files of a user's own data set."""
+
+_FILE_ROLES = {"idx": ROLES, "npz": NPZ_ROLES}
+_KINDS = (*_FILE_ROLES, "generated", "pictures")
 
 
 @dataclass(frozen=True)
@@ -59,8 +76,31 @@ class Generator:
 
 
 @dataclass(frozen=True)
+class GroupRule:
+    """What says which samples belong together: see `fedbed.data.groups`."""
+
+    index: str = ""
+    column: str = ""
+    pattern: str = ""
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Where the pictures of a data set are listed; `size` is that of all, in bytes."""
+
+    manifest: str
+    sha256: str
+    size: int
+    groups: Optional[GroupRule] = None
+
+
+@dataclass(frozen=True)
 class Card:
-    """One data set. `files` is empty for a generated one; `generator` is None for the others."""
+    """One data set; which of `files`, `generator` and `pictures` is set depends on `kind`.
+
+    targets: `labels` or `masks`. grouped: whether samples know their group. absent: classes that
+    no training sample holds. where: what the card is called in messages.
+    """
 
     name: str
     title: str
@@ -72,11 +112,17 @@ class Card:
     dtype: str
     files: Tuple[CardFile, ...] = ()
     generator: Optional[Generator] = None
+    pictures: Optional[Pictures] = None
+    targets: str = "labels"
+    grouped: bool = False
+    absent: Tuple[str, ...] = ()
+    where: str = ""
 
     @property
     def size(self) -> int:
         """Bytes of the files; 0 for a generated data set."""
-        return sum(file.size for file in self.files)
+        listed = 0 if self.pictures is None else self.pictures.size
+        return listed + sum(file.size for file in self.files)
 
     def file(self, role: str) -> CardFile:
         """Return the file with this role (of ROLES or NPZ_ROLES); KeyError where there is none."""
@@ -95,9 +141,20 @@ def cards_dir() -> Path:
     return Path(__file__).resolve().parent / "cards"
 
 
-def card_names() -> List[str]:
-    """Names of all known data sets, sorted."""
+def shipped_names() -> List[str]:
+    """Names of the data sets whose cards come with fedbed, sorted."""
     return sorted(path.stem for path in cards_dir().glob("*.yaml"))
+
+
+def card_names() -> List[str]:
+    """Names of all known data sets: those that come with fedbed, then the user's, both sorted."""
+    shipped = shipped_names()
+    return shipped + [name for name in _own_names() if name not in shipped]
+
+
+def own_card(name: str) -> Path:
+    """File of the card that a data set of the user's own has, or would have."""
+    return data_dir() / name / OWN_CARD
 
 
 def load_card(name: str) -> Card:
@@ -108,10 +165,35 @@ def load_card(name: str) -> Card:
         hint = f"; did you mean {close[0]!r}?" if close else ""
         raise ExperimentError(f"unknown data set {name!r}{hint} (known: {', '.join(known)})")
     path = cards_dir() / f"{name}.yaml"
-    card = parse_card(path.read_text(encoding="utf-8"), f"datasets/{path.name}")
+    where = f"datasets/{path.name}"
+    if not path.is_file():
+        path = own_card(name)
+        where = str(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ExperimentError(f"{where}: can't be read as text ({error})") from error
+    card = parse_card(text, where)
     if card.name != name:
-        raise ExperimentError(f"datasets/{path.name}: name is {card.name!r}, expected {name!r}")
+        raise ExperimentError(f"{where}: name is {card.name!r}, expected {name!r}")
     return card
+
+
+def readable_cards() -> List[Card]:
+    """All cards, those of the user's that are malformed left out: for suggestions."""
+    cards = []
+    for name in card_names():
+        with contextlib.suppress(ExperimentError):
+            cards.append(load_card(name))
+    return cards
+
+
+def _own_names() -> List[str]:
+    try:
+        found = [path.parent.name for path in data_dir().glob(f"*/{OWN_CARD}")]
+    except (DataError, OSError):  # no home folder, or one that can't be looked into
+        return []
+    return sorted(name for name in found if SAFE_NAME.fullmatch(name))
 
 
 def parse_card(text: str, where: str) -> Card:
@@ -121,11 +203,13 @@ def parse_card(text: str, where: str) -> Card:
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split())
         raise ExperimentError(f"{where}: not valid YAML: {reason}") from error
-    top = _Table(raw, where)
+    top = Table(raw, where)
     kind = top.take("kind", str)
-    if kind not in (*_FILE_ROLES, "generated"):
-        raise ExperimentError(f"{where}: kind is {kind!r}, expected 'idx', 'npz' or 'generated'")
-    shapes = _Table(top.take("shapes", dict), f"{where}: shapes")
+    if kind not in _KINDS:
+        kinds = ", ".join(repr(kind) for kind in _KINDS[:-1])
+        raise ExperimentError(f"{where}: kind is {kind!r}, expected {kinds} or {_KINDS[-1]!r}")
+    shapes = Table(top.take("shapes", dict), f"{where}: shapes")
+    pictures = _pictures(top.take("pictures", dict), where) if kind == "pictures" else None
     card = Card(
         name=top.safe_name("name"),
         title=top.take("title", str),
@@ -137,16 +221,56 @@ def parse_card(text: str, where: str) -> Card:
         dtype=top.take("dtype", str),
         files=_files(top.items("files", dict), where, kind) if kind in _FILE_ROLES else (),
         generator=_generator(top.take("generator", dict), where) if kind == "generated" else None,
+        pictures=pictures,
+        targets=_targets(top, kind),
+        grouped=bool(pictures.groups) if pictures else top.option("grouped", bool, False),
+        absent=tuple(top.items("absent", str)) if "absent" in top.left else (),
+        where=where,
     )
     shapes.done()
     top.done()
+    for name in card.absent:
+        if name not in card.classes:
+            raise ExperimentError(f"{where}: absent names {name!r}, which is none of the classes")
     return card
+
+
+def _targets(top: Table, kind: str) -> str:
+    if kind == "pictures":
+        return "masks"
+    found: str = top.option("targets", str, "labels")
+    if found not in TARGETS:
+        raise ExperimentError(f"{top.where}: targets is {found!r}, expected 'labels' or 'masks'")
+    return found
+
+
+def _pictures(raw: object, where: str) -> Pictures:
+    table = Table(raw, f"{where}: pictures")
+    groups = table.option("groups", dict, None)
+    found = Pictures(
+        manifest=table.safe_name("manifest"),
+        sha256=table.sha256(),
+        size=table.take("bytes", int),
+        groups=None if groups is None else _group_rule(groups, table.where),
+    )
+    table.done()
+    return found
+
+
+def _group_rule(raw: object, where: str) -> GroupRule:
+    table = Table(raw, f"{where}: groups")
+    if "pattern" in table.left:
+        rule = GroupRule(pattern=table.take("pattern", str))
+    else:
+        rule = GroupRule(index=table.safe_name("index"), column=table.take("column", str))
+    table.done()
+    return rule
 
 
 def _files(raw: Sequence[Any], where: str, kind: str) -> Tuple[CardFile, ...]:
     files = []
     for number, entry in enumerate(raw, start=1):
-        table = _Table(entry, f"{where}: files, entry {number}")
+        table = Table(entry, f"{where}: files, entry {number}")
         file = CardFile(
             name=table.safe_name("name"),
             role=table.take("role", str),
@@ -166,7 +290,7 @@ def _files(raw: Sequence[Any], where: str, kind: str) -> Tuple[CardFile, ...]:
 
 
 def _generator(raw: object, where: str) -> Generator:
-    table = _Table(raw, f"{where}: generator")
+    table = Table(raw, f"{where}: generator")
     generator = Generator(
         name=table.take("name", str),
         seed=table.take("seed", int),
@@ -176,57 +300,3 @@ def _generator(raw: object, where: str) -> Generator:
     )
     table.done()
     return generator
-
-
-class _Table:
-    """A mapping from YAML, taken apart key by key; what is left at the end is an error."""
-
-    def __init__(self, raw: object, where: str) -> None:
-        if not isinstance(raw, dict):
-            raise ExperimentError(f"{where}: expected a mapping of keys to values")
-        self.left: Dict[Any, Any] = dict(raw)
-        self.known: List[str] = []
-        self.where = where
-
-    def take(self, key: str, kind: Type[Any]) -> Any:
-        self.known.append(key)
-        if key not in self.left:
-            raise ExperimentError(f"{self.where}: the key {key!r} is missing")
-        value = self.left.pop(key)
-        self._expect(key, value, kind)
-        return value
-
-    def items(self, key: str, kind: Type[Any], may_be_empty: bool = False) -> List[Any]:
-        values: List[Any] = self.take(key, list)
-        if not values and not may_be_empty:
-            raise ExperimentError(f"{self.where}: {key} is empty")
-        for value in values:
-            self._expect(f"{key} (each entry)", value, kind)
-        return values
-
-    def safe_name(self, key: str) -> str:
-        value: str = self.take(key, str)
-        if not _SAFE_NAME.fullmatch(value):
-            raise ExperimentError(f"{self.where}: {key} {value!r} can't be a file's name")
-        return value
-
-    def sha256(self) -> str:
-        value: str = self.take("sha256", str)
-        if not _SHA256.fullmatch(value):
-            raise ExperimentError(f"{self.where}: sha256 {value!r} is not 64 lower-case hex digits")
-        return value
-
-    def done(self) -> None:
-        for key in self.left:
-            close = difflib.get_close_matches(str(key), self.known, n=1)
-            hint = f"; did you mean {close[0]!r}?" if close else ""
-            allowed = ", ".join(self.known)
-            raise ExperimentError(f"{self.where}: unknown key {key!r}{hint} (allowed: {allowed})")
-
-    def _expect(self, key: str, value: object, kind: Type[Any]) -> None:
-        wrong = not isinstance(value, kind) or isinstance(value, bool)
-        if wrong or (kind is int and isinstance(value, int) and value < 0):
-            wanted = {str: "a text", int: "a whole number, 0 or more", list: "a list"}
-            raise ExperimentError(
-                f"{self.where}: {key} is {value!r}, expected {wanted.get(kind, 'a mapping')}"
-            )

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, List, Optional, Sequence, Tuple, Union
+from typing import TYPE_CHECKING, Callable, Dict, List, Optional, Sequence, Tuple, Union
 
 import numpy as np
 
-from fedbed.data import generated, store, synthetic
+from fedbed.data import clouds, generated, pictures, scale, store, synthetic
 from fedbed.data.cards import Card, Generator, load_card
 from fedbed.data.idx import parse_idx
 from fedbed.data.npz import parse_npz
@@ -61,22 +61,41 @@ class Dataset:
 
 
 def load(
-    name: str, train_samples: Optional[int] = None, test_samples: Optional[int] = None
+    name: str,
+    train_samples: Optional[int] = None,
+    test_samples: Optional[int] = None,
+    image_size: Optional[int] = None,
 ) -> Dataset:
     """Load the data set `name`; the limits keep the first so many samples of each split.
 
-    Raises ExperimentError for an unknown name or a limit that is not within 1 and what the split
-    has, DataError if files are missing, corrupt or don't fit each other.
+    image_size: pixels of the shorter side to which pictures are scaled down; None: as they are.
+    Raises ExperimentError for an unknown name, a limit that is not within 1 and what the split
+    has, or a size to which no whole factor leads; DataError if files are missing, corrupt or don't
+    fit each other.
     """
+    train = load_split(name, "train", train_samples, image_size)
+    test = load_split(name, "test", test_samples, image_size)
+    return Dataset(name, train, test, load_card(name).classes)
+
+
+def load_split(
+    name: str, part: str, limit: Optional[int] = None, image_size: Optional[int] = None
+) -> Split:
+    """Load `train` or `test` of a data set alone; otherwise as `load`."""
     card = load_card(name)
-    _check_limit(card, "train", train_samples)
-    _check_limit(card, "test", test_samples)
-    if card.generator is not None:
-        train, test = _generated(card, card.generator)
-    else:
-        read = _from_npz if card.kind == "npz" else _from_idx
-        train, test = read(card, "train"), read(card, "test")
-    return Dataset(name, _first(train, train_samples), _first(test, test_samples), card.classes)
+    have = card.shapes[part][0]
+    if limit is not None and not 1 <= limit <= have:
+        raise ExperimentError(
+            f"data set {name}: {limit} {part} samples asked, allowed are 1 to {have}"
+        )
+    split = _READERS[card.kind](card, part, limit)
+    return split if image_size is None else scaled(split, image_size)
+
+
+def scaled(split: Split, size: int) -> Split:
+    """The same samples, smaller: see `fedbed.data.scale`."""
+    y = split.y if split.y.ndim == 1 else scale.masks(split.y.astype(np.uint8, copy=False), size)
+    return Split(scale.images(split.x, size), y, split.groups)
 
 
 def verify(card: Card) -> List[store.FileStatus]:
@@ -91,31 +110,21 @@ def verify(card: Card) -> List[store.FileStatus]:
     return [store.FileStatus("arrays", store.CORRUPT, path, problem)]
 
 
-def _check_limit(card: Card, split: str, limit: Optional[int]) -> None:
-    have = card.shapes[split][0]
-    if limit is not None and not 1 <= limit <= have:
-        raise ExperimentError(
-            f"data set {card.name}: {limit} {split} samples asked, allowed are 1 to {have}"
-        )
-
-
-def _first(split: Split, limit: Optional[int]) -> Split:
-    return split if limit is None else split.take(slice(limit))
-
-
 def _recipe(card: Card, made: Generator) -> generated.Recipe:
-    if made.name != "digits":
+    if made.name not in _GENERATORS:
         raise ExperimentError(f"data set {card.name}: no generator is called {made.name!r}")
-    return synthetic.recipe(made.seed, made.train, made.test)
+    return _GENERATORS[made.name](made.seed, made.train, made.test)
 
 
-def _generated(card: Card, made: Generator) -> Tuple[Split, Split]:
+def _generated(card: Card, part: str, limit: Optional[int]) -> Split:
     # The hash is not enforced here: a stray pixel must not stop a run. `fedbed data check` says it.
-    arrays = generated.load(_recipe(card, made))
-    return Split(arrays["x_train"], arrays["y_train"]), Split(arrays["x_test"], arrays["y_test"])
+    assert card.generator is not None
+    arrays = generated.load(_recipe(card, card.generator))
+    whole = Split(arrays[f"x_{part}"], arrays[f"y_{part}"], arrays.get(f"groups_{part}"))
+    return whole.take(slice(limit))
 
 
-def _from_idx(card: Card, split: str) -> Split:
+def _from_idx(card: Card, split: str, limit: Optional[int]) -> Split:
     images = _array(card, f"{split}_images")
     labels = _array(card, f"{split}_labels")
     shape = card.shapes[split]
@@ -129,22 +138,34 @@ def _from_idx(card: Card, split: str) -> Split:
             f"{list(labels.shape)}, the card says {list(shape)}"
         )
     _check_labels(card, split, labels)
-    return Split(images, labels.astype(np.int64))
+    return Split(images, labels.astype(np.int64)).take(slice(limit))
 
 
-def _from_npz(card: Card, split: str) -> Split:
+def _from_npz(card: Card, split: str, limit: Optional[int]) -> Split:
     file, shape = card.file(split), card.shapes[split]
     wanted = {"images": (card.dtype, shape), "labels": ("int64", shape[:1])}
+    if card.targets == "masks":
+        wanted = {"images": (card.dtype, shape), "masks": ("uint8", shape[:3])}
+    if card.grouped:
+        wanted["groups"] = ("int64", shape[:1])
     arrays = parse_npz(store.read(card, file), file.name, wanted)
-    _check_labels(card, split, arrays["labels"])
-    return Split(arrays["images"], arrays["labels"])
+    _check_labels(card, split, arrays[card.targets])
+    whole = Split(arrays["images"], arrays[card.targets], arrays.get("groups"))
+    return whole.take(slice(limit))
+
+
+def _from_pictures(card: Card, split: str, limit: Optional[int]) -> Split:
+    x, y, groups = pictures.load(card, split, limit)
+    _check_labels(card, split, y)
+    return Split(x, y, groups)
 
 
 def _check_labels(card: Card, split: str, labels: NDArray[np.integer]) -> None:
+    what = "label" if labels.ndim == 1 else "mask value"
     for label in (labels.min(), labels.max()) if len(labels) else ():
         if not 0 <= int(label) < len(card.classes):
             raise DataError(
-                f"data set {card.name}: label {label} in {split}, "
+                f"data set {card.name}: {what} {label} in {split}, "
                 f"but there are only {len(card.classes)} classes"
             )
 
@@ -155,3 +176,15 @@ def _array(card: Card, role: str) -> NDArray[np.uint8]:
     if values.dtype != np.dtype(card.dtype):
         raise DataError(f"{file.name} holds {values.dtype}, the card says {card.dtype}")
     return values
+
+
+_READERS: Dict[str, Callable[[Card, str, Optional[int]], Split]] = {
+    "idx": _from_idx,
+    "npz": _from_npz,
+    "generated": _generated,
+    "pictures": _from_pictures,
+}
+_GENERATORS: Dict[str, Callable[[int, int, int], generated.Recipe]] = {
+    "clouds": clouds.recipe,
+    "digits": synthetic.recipe,
+}

@@ -8,14 +8,15 @@ from __future__ import annotations
 import hashlib
 import http.client
 import os
+import re
 import urllib.error
 import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Callable, List, Optional, Set, Tuple
+from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple, Union
 from urllib.parse import urlsplit
 
-from fedbed.data.cards import Card, CardFile
+from fedbed.data.cards import Card, CardFile, Pictures
 from fedbed.data.places import data_dir
 from fedbed.errors import DataError
 
@@ -25,6 +26,9 @@ Progress = Callable[[int, int, str], None]
 PRESENT, MISSING, CORRUPT = "present", "missing", "corrupt"
 
 _BLOCK = 256 * 1024
+_LISTED_MAX = 64 * 1024 * 1024  # bytes of one file of a manifest
+_MANIFEST_LINE = re.compile(r"([0-9a-f]{64}) [ *]([^/\\\0][^\\\0]*)")
+_PICTURE = re.compile(r"(?:train|test)/(?:images|masks)/[^/]+")
 
 
 @dataclass(frozen=True)
@@ -40,9 +44,35 @@ class FileStatus:
     problem: str = ""
 
 
+class Listed(NamedTuple):
+    """A file that a manifest vouches for; how large it is, nobody says."""
+
+    name: str
+    sha256: str
+    size: Optional[int] = None
+
+
 def status(card: Card) -> List[FileStatus]:
-    """State of each file of `card`, in its order; every present file is hashed."""
-    return [_inspect(card, file)[0] for file in card.files]
+    """State of each file of `card`, in its order; every present file is hashed.
+
+    Of a data set of pictures, the manifest comes first; without it nothing is known of the others.
+    """
+    if card.pictures is None:
+        return [_inspect(card, file)[0] for file in card.files]
+    first, data = _inspect(card, _manifest(card.pictures))
+    if first.state != PRESENT:
+        return [first]
+    return [first, *(_inspect(card, file)[0] for file in _parse_manifest(card.pictures, data))]
+
+
+def pictures(card: Card) -> List[Listed]:
+    """Files that the manifest of a data set of pictures lists, its index of groups among them.
+
+    Only what the data set consists of: whatever else the manifest lists may be missing. DataError
+    if the manifest is missing, not the card's, or none.
+    """
+    assert card.pictures is not None
+    return _parse_manifest(card.pictures, read(card, _manifest(card.pictures)))
 
 
 def check(card: Card) -> None:
@@ -52,7 +82,7 @@ def check(card: Card) -> None:
         raise _unusable(card, problems)
 
 
-def read(card: Card, file: CardFile) -> bytes:
+def read(card: Card, file: Union[CardFile, Listed]) -> bytes:
     """Content of one file, verified: DataError if it is missing or not what the card says.
 
     Hashing takes a few milliseconds per megabyte, less than unpacking, so each load does it, and
@@ -76,6 +106,9 @@ def fetch(card: Card, progress: Optional[Progress] = None, timeout_s: float = 20
     wanted = [s.name for s in status(card) if s.state != PRESENT]
     if not wanted:
         return []
+    if card.pictures is not None:
+        lost = wanted[0] == card.pictures.manifest
+        raise _by_hand(card, [*wanted, "with all that it lists"] if lost else wanted)
     folder = data_dir() / card.name
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -87,7 +120,8 @@ def fetch(card: Card, progress: Optional[Progress] = None, timeout_s: float = 20
         if file.name not in wanted:
             continue
         if not file.urls:
-            raise _by_hand(card, [f for f in card.files if f.name in wanted and not f.urls])
+            by_hand = [f for f in card.files if f.name in wanted and not f.urls]
+            raise _by_hand(card, [f"{f.name} ({f.size} bytes, sha256 {f.sha256})" for f in by_hand])
         reasons = []
         for url in sorted(file.urls, key=lambda url: _host(url) in bad_hosts):
             try:
@@ -161,50 +195,80 @@ def _receive(
         os.fsync(out.fileno())
 
 
-def _inspect(card: Card, file: CardFile) -> Tuple[FileStatus, bytes]:
+def _inspect(card: Card, file: Union[CardFile, Listed]) -> Tuple[FileStatus, bytes]:
     """State of one file, and its content (empty unless present)."""
     path = data_dir() / card.name / file.name
+    most = _LISTED_MAX if file.size is None else file.size
     try:
         with path.open("rb") as handle:
-            data = handle.read(file.size + 1)
+            data = handle.read(most + 1)
     except (FileNotFoundError, NotADirectoryError):
         return FileStatus(file.name, MISSING, path, f"missing, not at {path}"), b""
     except OSError as error:
         problem = f"can't be read at {path} ({error.strerror or error})"
         return FileStatus(file.name, CORRUPT, path, problem), b""
     found = hashlib.sha256(data).hexdigest()
-    if len(data) == file.size and found == file.sha256:
+    if len(data) == (file.size or len(data)) <= most and found == file.sha256:
         return FileStatus(file.name, PRESENT, path), data
-    size = f"more than {file.size}" if len(data) > file.size else f"{len(data)}"
-    problem = f"corrupt at {path}: expected {file.size} bytes with sha256 {file.sha256}, "
+    size = f"more than {most}" if len(data) > most else f"{len(data)}"
+    expected = "" if file.size is None else f"{file.size} bytes with "
+    problem = f"corrupt at {path}: expected {expected}sha256 {file.sha256}, "
     problem += f"found {size} bytes with sha256 {found}"
     return FileStatus(file.name, CORRUPT, path, problem), b""
+
+
+def _manifest(pictures: Pictures) -> Listed:
+    return Listed(pictures.manifest, pictures.sha256)
+
+
+def _parse_manifest(pictures: Pictures, data: bytes) -> List[Listed]:
+    listed = []
+    for number, line in enumerate(data.decode("utf-8", "replace").splitlines(), start=1):
+        match = _MANIFEST_LINE.fullmatch(line)
+        if match is None or ".." in match.group(2).split("/"):
+            raise DataError(
+                f"{pictures.manifest}, line {number}: {line[:80]!r} is no checksum with the name "
+                "of a file within the folder"
+            )
+        listed.append(Listed(match.group(2), match.group(1)))
+    index = pictures.groups.index if pictures.groups is not None else ""
+    return [file for file in listed if file.name == index or _PICTURE.fullmatch(file.name)]
 
 
 def _unusable(card: Card, found: List[FileStatus]) -> DataError:
     missing = [one for one in found if one.state == MISSING and one.path is not None]
     problems = [f"{one.name}: {one.problem}" for one in found if one not in missing]
-    if missing and missing[0].path is not None:
-        names = ", ".join(one.name for one in missing)
-        problems.insert(0, f"{missing[0].path.parent} lacks {names}")
+    folder = data_dir() / card.name
+    if missing:
+        problems.insert(0, f"{folder} lacks {_some([one.name for one in missing])}")
     elsewhere = f"if you have it, set FEDBED_DATA to the folder above {card.name}/, else "
     mend = f"run: fedbed data fetch {card.name}"
-    if not all(file.urls for file in card.files if file.name in [one.name for one in found]):
+    broken = [one.name for one in found]
+    if card.pictures is not None or not all(f.urls for f in card.files if f.name in broken):
         mend = (
             "put the files there by hand: no public address is known "
-            f"(datasets/{card.name}.yaml says what they are)"
+            f"({_where(card)} says what they are)"
         )
     return DataError(
-        f"data set {card.name}: {'; '.join(problems)}; {elsewhere if missing else ''}{mend}"
+        f"data set {card.name}: {_some(problems, '; ')}; {elsewhere if missing else ''}{mend}"
     )
 
 
-def _by_hand(card: Card, files: List[CardFile]) -> DataError:
-    named = ", ".join(f"{file.name} ({file.size} bytes, sha256 {file.sha256})" for file in files)
+def _by_hand(card: Card, files: List[str]) -> DataError:
     return DataError(
         f"data set {card.name} can't be downloaded, no public address is known: put by hand into "
-        f"{data_dir() / card.name}: {named}; datasets/{card.name}.yaml says what they are"
+        f"{data_dir() / card.name}: {_some(files)}; {_where(card)} says what they are"
     )
+
+
+def _where(card: Card) -> str:
+    return card.where or f"datasets/{card.name}.yaml"
+
+
+def _some(things: Sequence[str], separator: str = ", ", most: int = 4) -> str:
+    """Name the first few: a data set of pictures may lack hundreds."""
+    more = f" and {len(things) - most} more" if len(things) > most else ""
+    return separator.join(things[:most]) + more
 
 
 def _unwritable(folder: Path, error: OSError) -> DataError:

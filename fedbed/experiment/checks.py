@@ -13,6 +13,7 @@ from fedbed.errors import ExperimentError
 from fedbed.experiment.base import ALL_SAMPLES, hint, problem
 
 if TYPE_CHECKING:
+    from fedbed.data import Card
     from fedbed.experiment.schema import Experiment, Federation
 
 T = TypeVar("T")
@@ -43,6 +44,13 @@ def datasets() -> List[str]:
     from fedbed.data import card_names
 
     return ["auto", *card_names()]
+
+
+def shipped_datasets() -> List[str]:
+    """List those that every machine knows: the reference doesn't depend on who generates it."""
+    from fedbed.data import shipped_names
+
+    return ["auto", *shipped_names()]
 
 
 def dataset(name: str) -> str:
@@ -175,19 +183,49 @@ def _shapes(whole: Experiment) -> None:
     """A task takes samples of one shape; nodes' data of their own are looked at there."""
     if whole.data.delivery == "node":
         return
-    from fedbed.data import card_names, load_card
-    from fedbed.tasks import sample_shape
+    from fedbed.data import load_card, readable_cards
+    from fedbed.tasks import sample_shape, wants
 
     chosen, takes = whole.data.dataset, sample_shape(whole.task)
     # 'auto' is mnist or synthetic-digits, which are of one shape.
-    has = load_card("mnist" if chosen == "auto" else chosen).shapes["train"][1:]
+    card = load_card("mnist" if chosen == "auto" else chosen)
+    targets(card, chosen, whole.task, wants(whole.task))
+    has = shape_in_use(card, whole.data.image_size)
     if has != takes:
-        fitting = [n for n in card_names() if load_card(n).shapes["train"][1:] == takes]
+        fitting = [one.name for one in readable_cards() if one.shapes["train"][1:] == takes]
         raise problem(
             "data.dataset",
             f"{chosen!r} has samples of {_extent(has)}, but task {whole.task!r} takes "
             f"{_extent(takes)}; allowed: {' | '.join(fitting) or 'none of the known data sets'}",
         )
+
+
+def targets(card: Card, chosen: str, task: str, wanted: str) -> None:
+    """A task that learns from labels can't learn from masks, nor the other way round."""
+    if card.targets == wanted:
+        return
+    from fedbed.data import readable_cards
+
+    words = {"labels": "labels (a class per image)", "masks": "masks (a class per pixel)"}
+    fitting = [one.name for one in readable_cards() if one.targets == wanted]
+    raise problem(
+        "data.dataset",
+        f"{chosen!r} has {words[card.targets]}, but task {task!r} learns from {words[wanted]}; "
+        f"those with {wanted}: {' | '.join(fitting) or 'none of the known data sets'}",
+    )
+
+
+def shape_in_use(card: Card, image_size: int | None) -> Tuple[int, ...]:
+    """Shape of one sample as the task gets it, after `data.image_size`."""
+    shape = card.shapes["train"][1:]
+    if image_size is None:
+        return shape
+    from fedbed.data import scaled_shape
+
+    try:
+        return scaled_shape(shape, image_size)
+    except ExperimentError as error:
+        raise problem("data.image_size", f"{card.name}: {error}") from None
 
 
 def _extent(shape: Tuple[int, ...]) -> str:

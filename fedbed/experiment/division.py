@@ -36,7 +36,8 @@ class Division:
         """What of each class each partition has, [partitions, classes]: samples, or pixels."""
         if self._spec.delivery == "node":
             return
-        self.whole = data.load(self.name, self._spec.train_samples, self._spec.test_samples)
+        spec = self._spec
+        self.whole = data.load(self.name, spec.train_samples, spec.test_samples, spec.image_size)
         scheme, parts = self._spec.partition, experiment.federation.nodes
         train = self.whole.train
         self.train = data.plan(

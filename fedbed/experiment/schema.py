@@ -53,7 +53,9 @@ class Data(Section):
         default="mnist",
         description="Data set, which must fit the task; 'auto' is mnist where it is present or "
         "can be fetched, else synthetic-digits.",
-        json_schema_extra=lambda schema: schema.update(allowed=" | ".join(checks.datasets())),
+        json_schema_extra=lambda schema: schema.update(
+            allowed=" | ".join([*checks.shipped_datasets(), "one of your own"])
+        ),
     )
     delivery: Literal["shared", "shipped", "node"] = Field(
         default="shared",
@@ -70,6 +72,13 @@ class Data(Section):
     )
     test_samples: int | None = Field(
         default=None, ge=1, description="Use only the first so many test samples; null: all."
+    )
+    image_size: int | None = Field(
+        default=None,
+        ge=1,
+        le=4096,
+        description="Scale pictures and masks down to so many pixels at their shorter side, by a "
+        "whole factor; null: as they are.",
     )
 
     @field_validator("dataset")

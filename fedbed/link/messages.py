@@ -16,6 +16,8 @@ from typing import Any, Dict, List, Optional, Type, TypeVar
 Message = TypeVar("Message")
 ADVERSARY = "adversary"
 """The ability to falsify an update where the work item asks for it."""
+IMAGE_SIZE = "image-size"
+"""The ability to scale pictures down where the work item asks for it."""
 
 
 @dataclass
@@ -33,7 +35,7 @@ class NodeProfile:
     codecs: List[str] = field(default_factory=lambda: ["raw", "exact"])
     """Codec profiles that the worker can write and read; agents before these say nothing."""
     abilities: List[str] = field(default_factory=list)
-    """What else the worker can do that agents once couldn't: see ADVERSARY."""
+    """What else the worker can do that agents once couldn't: see ADVERSARY, IMAGE_SIZE."""
 
 
 @dataclass
@@ -119,13 +121,16 @@ class DataRef:
     """Where a native task's samples come from.
 
     delivery: shared (own copy of `dataset`, taken at the indices in the blobs), shipped (the blobs
-    hold the samples themselves) or node (data of the node's own).
+    hold the samples themselves) or node (data of the node's own). image_size: pixels of the shorter
+    side to which the node scales its own pictures down; None: as they are. Those in a blob have
+    their size. Only for nodes with the ability IMAGE_SIZE.
     """
 
     delivery: str
     dataset: str
     train: Optional[BlobRef] = None
     test: Optional[BlobRef] = None
+    image_size: Optional[int] = None
 
 
 @dataclass

@@ -14,15 +14,28 @@ from typing import Dict, List, NamedTuple, Tuple
 from fedbed.errors import ExperimentError, RequirementMissing
 from fedbed.tasks.trainer import Arrays, FitSettings, Trainer
 
-__all__ = ["Arrays", "FitSettings", "Trainer", "create", "names", "packages", "sample_shape"]
+__all__ = [
+    "Arrays",
+    "FitSettings",
+    "Trainer",
+    "create",
+    "names",
+    "packages",
+    "sample_shape",
+    "wants",
+]
 
 
 class _Task(NamedTuple):
-    """Where a task's code is, the shape of one sample, and the packages that it needs."""
+    """Where a task's code is, the shape of one sample, and the packages that it needs.
+
+    wants: what it learns from, labels or masks.
+    """
 
     module: str
     shape: Tuple[int, ...]
     needs: Tuple[str, ...] = ("numpy", "torch")
+    wants: str = "labels"
 
 
 _TASKS: Dict[str, _Task] = {
@@ -49,6 +62,14 @@ def sample_shape(name: str) -> Tuple[int, ...]:
     Imports nothing. Raises ExperimentError for an unknown task.
     """
     return _known(name).shape
+
+
+def wants(name: str) -> str:
+    """Return what a task learns from: 'labels', one per image, or 'masks', one class per pixel.
+
+    Imports nothing. Raises ExperimentError for an unknown task.
+    """
+    return _known(name).wants
 
 
 def create(name: str) -> Trainer:

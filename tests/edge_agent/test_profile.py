@@ -10,6 +10,7 @@ import pytest
 
 from edge_agent import profile
 from fedbed.errors import RequirementMissing
+from fedbed.link.messages import ADVERSARY, IMAGE_SIZE
 
 
 def test_profile_of_this_machine() -> None:
@@ -18,6 +19,8 @@ def test_profile_of_this_machine() -> None:
     assert found.cpus == os.cpu_count()
     assert found.memory_bytes > 1 << 20
     assert found.packages["numpy"] == metadata.version("numpy")
+    assert found.packages["pillow"] == metadata.version("pillow")
+    assert found.abilities == [ADVERSARY, IMAGE_SIZE]
 
 
 def test_an_interpreter_that_does_not_exist() -> None:

@@ -3,13 +3,16 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
+from pathlib import Path
 
 import pytest
 
 from coordinator.fleet.fleet import Fleet, Member
 from coordinator.runs.spec import RunSpec, new_run_id
+from fedbed import tasks
 from fedbed.errors import ExperimentError
-from fedbed.link.messages import BlobRef, JoinRequest, NodeProfile
+from fedbed.link.messages import IMAGE_SIZE, BlobRef, JoinRequest, NodeProfile
+from tests.fedbed.data import painting
 
 EXPERIMENT = """
 name: two
@@ -18,8 +21,8 @@ federation: {nodes: 4, min_nodes: 2, rounds: 1}
 """
 
 
-def member(packages: dict[str, str], apps: bool = False) -> Member:
-    profile = NodeProfile(packages=packages)
+def member(packages: dict[str, str], apps: bool = False, abilities: str = "") -> Member:
+    profile = NodeProfile(packages=packages, abilities=abilities.split())
     return Fleet().join(JoinRequest("pi", "0a" * 32, profile, apps_allowed=apps), 0.0)[0]
 
 
@@ -77,6 +80,31 @@ def test_virtual_nodes_need_their_agents_alone() -> None:
 def test_what_a_node_lacks() -> None:
     assert "--allow-apps" in app().lacks(member({"flwr": "1.41"}))
     assert app().lacks(member({"flwr": "1.41"}, apps=True)) == ""
+
+
+def test_what_a_node_needs_to_read_its_own_pictures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDBED_DATA", str(tmp_path))
+    monkeypatch.setitem(
+        tasks._TASKS, "mnist_softmax", tasks._Task("none", (8, 8, 3), ("numpy",), "masks")
+    )
+    painting.toy(tmp_path / "spec-toy")
+    text = (tmp_path / "spec-toy" / "card.yaml").read_text().replace("toy", "spec-toy", 1)
+    (tmp_path / "spec-toy" / "card.yaml").write_text(text)
+
+    def spec(**keys: str) -> RunSpec:
+        section = {"dataset": "spec-toy", "image_size": 8, **keys}
+        return RunSpec("x", json.dumps({"name": "x", "task": "mnist_softmax", "data": section}))
+
+    scales = IMAGE_SIZE
+    both = {"numpy": "2.0", "pillow": "11.0"}
+    assert spec().lacks(member(both, abilities=scales)) == ""
+    assert spec().lacks(member(both)) == "can't scale pictures down (update its agent)"
+    plain = member({"numpy": "2.0"}, abilities=scales)
+    assert spec().lacks(plain) == "has no pillow in its worker's interpreter"
+    shipped = spec(delivery="shipped")
+    assert shipped.lacks(member({"numpy": "2.0"})) == ""
 
 
 def test_ids_sort_by_time_and_name_the_experiment() -> None:

@@ -153,6 +153,9 @@ def test_a_node_without_samples_of_its_own(node: Node) -> None:
         ({"x": np.zeros((3, 28, 28), np.uint8), "y": np.zeros(2, int)}, "one label for each"),
         ({"x": np.zeros((0, 28, 28), np.uint8), "y": np.zeros(0, int)}, "one label for each"),
         ({"x": np.zeros((3, 28, 28)), "y": np.zeros(3, int)}, "must hold uint8 images"),
+        ({"x": np.zeros((3, 8, 8), np.uint8), "y": np.zeros((3, 8, 4), np.uint8)}, "as large as"),
+        ({"x": np.zeros((3, 8, 8), np.uint8), "y": np.zeros((3, 8, 8), int)}, "or one mask for"),
+        ({"x": np.zeros((3, 8, 8), np.uint8), "y": np.zeros(3)}, "one label for each, a whole"),
         ({"x": np.array([{}]), "y": np.zeros(1, int)}, "can't be read as an .npz file"),
     ],
 )
@@ -161,6 +164,44 @@ def test_own_samples_that_will_not_do(tmp_path: Path, arrays: dict[str, Any], me
     node = Node(tmp_path, tmp_path / "own.npz")
     with pytest.raises(DataError, match=message):
         node.do(work.item(node.store, data=DataRef("node", "any")))
+
+
+def load(node: Node, data: DataRef, part: str = "train") -> Split:
+    """What the worker makes of a reference to its samples."""
+    request = {
+        "item": unparse(work.item(node.store, data=data)),
+        "blobs": {p.name: str(p) for p in node.folder.iterdir() if p.is_file()},
+        "out": str(node.folder / "out"),
+        "timeline": unparse(Timeline()),
+    }
+    job = Job(request, node.progress.append, Residuals(node.folder / "left"), no_room)
+    return node.runner._load(job, data, part)
+
+
+def test_masks_travel_with_their_images_and_are_scaled_alike(node: Node) -> None:
+    whole = dataset.load("synthetic-clouds", train_samples=6)
+    chosen = np.array([4, 1], np.uint32)
+    small = dataset.scaled(whole.train.take(chosen), 32)
+    indices = node.store(codec.encode({"indices": chosen}))
+    shared = load(node, DataRef("shared", "synthetic-clouds", indices, None, image_size=32))
+    assert np.array_equal(shared.x, small.x)
+    assert np.array_equal(shared.y, small.y)
+    blob = node.store(codec.encode({"x": small.x, "y": small.y}, "exact", "zlib"))
+    shipped = load(node, DataRef("shipped", "synthetic-clouds", blob, None, image_size=32))
+    assert shipped.y.dtype == np.uint8
+    assert np.array_equal(shipped.x, small.x)
+    assert np.array_equal(shipped.y, small.y)
+
+
+def test_a_node_s_own_masks(tmp_path: Path) -> None:
+    x = np.random.RandomState(1).randint(0, 256, (3, 8, 8, 3)).astype(np.uint8)
+    y = np.random.RandomState(2).randint(0, 4, (3, 8, 8)).astype(np.uint8)
+    np.savez(tmp_path / "own.npz", x=x, y=y)
+    node = Node(tmp_path, tmp_path / "own.npz")
+    mine = load(node, DataRef("node", "any"))
+    assert mine.y.dtype == np.uint8
+    assert np.array_equal(mine.y, y)
+    assert load(node, DataRef("node", "any", image_size=4)).y.tolist() == y[:, ::2, ::2].tolist()
 
 
 @pytest.mark.parametrize("content", [b"", b"text", b"PK\x03\x04"])

@@ -15,6 +15,7 @@ import fedbed.data
 from fedbed.cli.data import _Progress, register
 from fedbed.data.cards import Card, load_card
 from fedbed.errors import DataError, ExperimentError, RequirementMissing
+from tests.fedbed.data import painting
 
 
 def run(*argv: str) -> int:
@@ -124,6 +125,42 @@ def test_check_of_generated_arrays(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     assert run("check", "synthetic-digits") == 0
     assert capsys.readouterr().out == "synthetic-digits/arrays: OK\n"
+
+
+def test_a_data_set_of_many_pictures_is_told_briefly(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FEDBED_DATA", str(tmp_path))
+    painting.toy(tmp_path / "mine")
+    card = (tmp_path / "mine" / "card.yaml").read_text().replace("name: toy", "name: mine")
+    (tmp_path / "mine" / "card.yaml").write_text(card)
+    assert run("check", "mine") == 0
+    assert capsys.readouterr().out == "mine: 18 of 18 files OK\n"
+    assert run("fetch", "mine") == 0
+    assert "mine: 0 files fetched, all 18 intact" in capsys.readouterr().out
+    (tmp_path / "mine" / "train" / "images" / "a_0.png").unlink()
+    assert run("check", "mine") == 4
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("mine/train/images/a_0.png: missing, not at ")
+    assert lines[1:] == [
+        "mine: 17 of 18 files OK",
+        f"to mend it, put train/images/a_0.png by hand into {tmp_path / 'mine'}",
+    ]
+    assert run("list") == 0
+    text = capsys.readouterr().out
+    assert "mine: A toy\n  status   missing (1 of 18 files)" in text
+    assert "learn    masks, 3 classes, 6 + 2 samples of 16x16x3, in groups" in text
+
+
+def test_a_card_of_the_user_s_that_cannot_be_read_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("FEDBED_DATA", str(tmp_path))
+    (tmp_path / "odd").mkdir()
+    (tmp_path / "odd" / "card.yaml").write_text("name: odd\n")
+    assert run("list") == 0
+    path = tmp_path / "odd" / "card.yaml"
+    assert f"status   card unusable: {path}: the key 'kind' is" in capsys.readouterr().out
 
 
 def test_fetch_with_everything_here(toy: Card, capsys: pytest.CaptureFixture[str]) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from fedbed.data import cards
-from fedbed.data.cards import card_names, cards_dir, load_card, parse_card
+from fedbed.data.cards import card_names, cards_dir, load_card, parse_card, shipped_names
 from fedbed.errors import ExperimentError
 
 SYNTHETIC = (cards_dir() / "synthetic-digits.yaml").read_text(encoding="utf-8")
@@ -31,19 +31,21 @@ def test_a_role_that_the_card_lacks_is_a_key_error() -> None:
 
 
 def test_every_card_in_the_folder_loads() -> None:
-    assert card_names() == ["cifar10", "mnist", "synthetic-digits"]
-    for name in card_names():
+    names = ["cifar10", "mnist", "sparcs_cloud", "synthetic-clouds", "synthetic-digits"]
+    assert shipped_names() == names
+    assert card_names()[: len(names)] == names
+    for name in names:
         assert load_card(name).name == name
 
 
 @pytest.mark.parametrize(
     ("name", "says"),
-    [("minst", "did you mean 'mnist'"), ("synthetic", "did you mean 'synthetic-digits'")],
+    [("minst", "did you mean 'mnist'"), ("synthetic-digit", "did you mean 'synthetic-digits'")],
 )
 def test_unknown_name_offers_the_near_one(name: str, says: str) -> None:
     with pytest.raises(ExperimentError, match=says) as caught:
         load_card(name)
-    assert "known: cifar10, mnist, synthetic-digits" in str(caught.value)
+    assert "known: cifar10, mnist, sparcs_cloud, synthetic-clouds" in str(caught.value)
 
 
 def test_name_is_no_path() -> None:

@@ -34,7 +34,9 @@ def test_the_card_says_what_the_files_are() -> None:
 def test_npz_cards_have_roles_of_their_own() -> None:
     with pytest.raises(ExperimentError, match=r"each of these roles once: \['train', 'test'\]"):
         parse_card(CIFAR.replace("role: test", "role: test_images"), "x")
-    with pytest.raises(ExperimentError, match="kind is 'npy', expected 'idx', 'npz' or 'gen"):
+    with pytest.raises(
+        ExperimentError, match="kind is 'npy', expected 'idx', 'npz', 'generated' or 'pictures'"
+    ):
         parse_card(CIFAR.replace("kind: npz", "kind: npy"), "x")
     with pytest.raises(ExperimentError, match="urls is None, expected a list"):
         parse_card(CIFAR.replace("urls: []", "urls:"), "x")

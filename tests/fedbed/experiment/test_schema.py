@@ -8,6 +8,7 @@ import pydantic
 import pytest
 
 import fedbed.experiment
+from fedbed import tasks
 from fedbed.errors import ExperimentError
 from fedbed.experiment import Experiment, from_data
 from fedbed.experiment.base import ALL_SAMPLES, Section
@@ -161,7 +162,9 @@ def test_sections_are_compared() -> None:
         ("minst", "unknown data set 'minst' (did you mean 'mnist'?); allowed: auto | cifar10 | "),
         ("CIFAR-10", "unknown data set 'CIFAR-10' (did you mean 'cifar10'?)"),
         ("../mnist", "unknown data set '../mnist'"),
-        (3, "given 3 (number); allowed: auto | cifar10 | mnist | synthetic-digits"),
+        (3, "given 3 (number); allowed: auto | cifar10 | mnist | sparcs_cloud | "),
+        ("synthetic-clouds", "'synthetic-clouds' has masks (a class per pixel), but task "
+         "'mnist_mlp' learns from labels (a class per image); those with labels: cifar10 | mnist"),
         ("cifar10", "'cifar10' has samples of 32x32x3, but task 'mnist_mlp' takes 28x28; "
          "allowed: mnist | synthetic-digits"),
     ],
@@ -179,6 +182,26 @@ def test_a_task_in_colour_takes_no_digits() -> None:
     make(task="cifar10_resnet50", data={"dataset": "cifar10"})
     # What the nodes have of their own is looked at there.
     make(task="cifar10_resnet18", data={"delivery": "node"}, centralised={"enabled": False})
+
+
+def test_pictures_are_scaled_by_whole_factors(monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "mnist: pictures of 28x28 can't be scaled down to 9 by a whole factor; allowed: 28, 14"
+    assert complaint(data={"image_size": 9}).startswith(f"data.image_size: {text}")
+    assert "has samples of 14x14, but" in complaint(data={"image_size": 14})
+    assert make(data={"image_size": 28}).data.image_size == 28
+    assert complaint(data={"image_size": 0}).startswith("data.image_size: ")
+    monkeypatch.setitem(tasks._TASKS, "mnist_mlp", tasks._Task("none", (14, 14)))
+    assert make(data={"image_size": 14}).data.image_size == 14
+
+
+def test_a_task_that_wants_masks_takes_no_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    segments = tasks._Task("none", (128, 128, 3), wants="masks")
+    monkeypatch.setitem(tasks._TASKS, "mnist_mlp", segments)
+    assert complaint() == (
+        "data.dataset: 'mnist' has labels (a class per image), but task 'mnist_mlp' learns from "
+        "masks (a class per pixel); those with masks: sparcs_cloud | synthetic-clouds"
+    )
+    make(data={"dataset": "sparcs_cloud", "image_size": 128})
 
 
 def test_further_problems_are_told_as_well() -> None:
