@@ -1,4 +1,4 @@
-"""`fedbed data list | fetch | check`: the data sets, their download and their health.
+"""`fedbed data list | fetch | check | add | draw`: the data sets, their download and their health.
 
 Imports of `fedbed.data` happen inside the commands: they need numpy and PyYAML, which the agent's
 base install lacks and `fedbed --help` has no use for.
@@ -12,6 +12,7 @@ import sys
 import time
 from typing import TYPE_CHECKING, Any, Callable, Dict, List
 
+from fedbed.cli import data_add, data_draw
 from fedbed.errors import DataError, ExperimentError, RequirementMissing
 
 if TYPE_CHECKING:
@@ -22,8 +23,8 @@ _MOST_FILES = 10
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add `data` and its three commands; each sets `func(args) -> exit code`."""
-    data = subparsers.add_parser("data", help="list, fetch and check data sets")
+    """Add `data` and its commands; each sets `func(args) -> exit code`."""
+    data = subparsers.add_parser("data", help="list, fetch, check, add and draw data sets")
     commands = data.add_subparsers(dest="data_command", metavar="COMMAND", required=True)
 
     listing = commands.add_parser("list", help="show all data sets and whether they are here")
@@ -45,6 +46,9 @@ def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     checking.add_argument("name", nargs="?", help="data set (default: all)")
     checking.add_argument("--json", action="store_true", help="print JSON")
     checking.set_defaults(func=_check)
+
+    data_add.register(commands)
+    data_draw.register(commands)
 
 
 def _list(args: argparse.Namespace) -> int:
