@@ -19,6 +19,8 @@ PAGES = sorted(
         ROOT / "tests" / "apps" / "README.md",
     ]
 )
+NESTED = ("data",)
+"""Commands that have commands of their own, each with its flags."""
 FENCE = re.compile(r"```[a-z]*\n(.*?)```", re.DOTALL)
 
 
@@ -51,7 +53,7 @@ def test_links_lead_somewhere(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: str(p.relative_to(ROOT)))
 def test_commands_and_flags_exist(page: Path) -> None:
     for words in commands(page):
-        known = help_of(words[1])
+        known = help_of(*words[1 : 3 if words[1] in NESTED else 2])
         for flag in (word.split("=")[0] for word in words if word.startswith("--")):
             assert re.search(rf"{flag}\b", known), f"{page.name}: {' '.join(words)}"
 
@@ -82,3 +84,16 @@ def test_every_file_of_a_run_is_documented() -> None:
     assert len(written) >= 6
     for name in written:
         assert f"`{name}`" in page
+
+
+def test_the_page_on_data_sets_knows_every_one_and_every_key_of_a_card() -> None:
+    page = (ROOT / "docs" / "data.md").read_text()
+    cards = sorted((ROOT / "datasets").glob("*.yaml"))
+    assert len(cards) >= 5
+    for card in cards:
+        assert f"| `{card.stem}` |" in page
+        for key in re.findall(r"^([a-z]+):", card.read_text(), re.MULTILINE):
+            assert f"`{key}`" in page
+    source = (ROOT / "fedbed" / "data" / "cards.py").read_text()
+    for key in re.findall(r'top\.(?:take|items|option|safe_name)\("([a-z]+)"', source):
+        assert f"`{key}`" in page

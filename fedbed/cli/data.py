@@ -58,7 +58,7 @@ def _list(args: argparse.Namespace) -> int:
         print(json.dumps(rows, indent=2))
         return 0
     for row in rows:
-        size = f"{row['bytes'] / 1e6:.1f} MB" if row["bytes"] else "no download"
+        size = _size(row["bytes"]) if row["bytes"] else "no download"
         print(f"{row['name']}: {row['title']}")
         print(f"  status   {row['status']}")
         print(f"  size     {size}")

@@ -106,7 +106,7 @@ def _add(args: argparse.Namespace) -> int:
         print(f"  {part:<6} {_summary(split, made.classes)}")
     shared = _shared(made.train, made.test)
     if shared:
-        print(f"  note   {shared} groups are in train and in test: the test will flatter")
+        print(f"  note   in train and in test: {_count(shared, 'group')}; the test will flatter")
     print(f"Next: name it in an experiment (data.dataset: {args.name}), or look at it with")
     print(f"  fedbed data draw {args.name} -o {args.name}.png")
     return 0
@@ -143,9 +143,14 @@ def _summary(split: Split, classes: Tuple[str, ...]) -> str:
     shares = ", ".join(
         f"{name} {100 * int(n) / split.y.size:.1f} %" for name, n in zip(classes, pixels)
     )
-    groups = "" if split.groups is None else f" in {len(np.unique(split.groups))} groups"
     height, width = split.x.shape[1:3]
-    return f"{len(split)} samples of {height}x{width}{groups}: {shares}"
+    known = 0 if split.groups is None else len(np.unique(split.groups))
+    groups = f" in {_count(known, 'group')}" if known else ""
+    return f"{_count(len(split), 'sample')} of {height}x{width}{groups}: {shares}"
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}" + ("" if number == 1 else "s")
 
 
 def _shared(train: Split, test: Split) -> int:

@@ -45,7 +45,7 @@ def test_groups_of_an_index_that_stand_on_both_sides(
     painting.paint(tmp_path / "both" / "test", ["c"])
     (tmp_path / "both" / "list.csv").write_text("file,town\na.png,x\nb.png,y\nc.png,y\n")
     assert add(tmp_path / "both", "--classes", "a,b,c", "--groups-from", "list.csv:town") == 0
-    assert "note   1 groups are in train and in test" in capsys.readouterr().out
+    assert "note   in train and in test: 1 group; the test" in capsys.readouterr().out
 
 
 def test_each_problem_is_a_line(
