@@ -21,6 +21,7 @@ from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoint, Checkpoints
 from coordinator.runner.exchanges import Exchanged
 from coordinator.runner.grid import EdgeGrid
+from coordinator.runner.selector import Selector, described
 from fedbed import flower
 from fedbed.errors import RunFailed
 
@@ -39,6 +40,8 @@ class Driver:
     def __init__(self, grid: EdgeGrid, channel: Channel, checkpoints: Checkpoints) -> None:
         self._grid = grid
         self._channel = channel
+        self.selector: Selector | None = None
+        """Chooses whom a round asks; None where that is the strategy's affair."""
         self._checkpoints = checkpoints
         self.resumed: Checkpoint | None = None
         self.history: list[dict[str, Any]] = []
@@ -132,9 +135,13 @@ class Driver:
         grid = self._grid
         grid.round = number
         self.configure_round(number, train_config)
-        replies = grid.send_and_receive(
-            strategy.configure_train(number, arrays, train_config, grid), timeout=timeout
-        )
+        choice = None
+        if self.selector is not None:
+            choice = self.selector.choose(number, self.history)
+            grid.offered = choice.partitions
+        messages = list(strategy.configure_train(number, arrays, train_config, grid))
+        grid.offered = None
+        replies = grid.send_and_receive(messages, timeout=timeout)
         # It is written while the nodes train; what it holds, the strategy may change from here on.
         self._settle_checkpoint()
         aggregating = time.monotonic()
@@ -161,6 +168,8 @@ class Driver:
         evaluate_s = time.monotonic() - evaluating
         self.model = arrays
         entry = _summary(number, grid.log, train_metrics, node_metrics, server_metrics)
+        if choice is not None:
+            entry["selection"] = described(choice)
         entry["aggregate_s"] = round(aggregate_s, 4)
         entry["evaluate_s"] = round(evaluate_s, 4)
         entry["model_kept"] = aggregated is None and updates > 0
@@ -250,6 +259,7 @@ def _summary(
         "bounded": {str(p): why for e in exchanges for p, why in e.bounded.items()},
         "retried": [[p, why] for e in exchanges for p, why in e.retried],
         "reason": training.reason if training else "",
+        "train_s": training.wall_s if training else 0.0,
         "bytes_up": sum(e.bytes_up for e in exchanges),
         "bytes_down": sum(e.bytes_down for e in exchanges),
         "encode_s": round(sum(e.encode_s for e in exchanges), 4),
@@ -257,8 +267,22 @@ def _summary(
         "wall_s": 0.0,
         "overhead_s": 0.0,
     }
+    scores = _scores(exchanges)
+    if scores:
+        entry["scores"] = scores
     accuracy = next((v for k, v in tested.items() if "acc" in k and isinstance(v, float)), None)
     loss = next((v for k, v in tested.items() if "loss" in k and isinstance(v, float)), None)
     train_loss = next((v for k, v in dict(train_metrics or {}).items() if "loss" in k), None)
     found = {"accuracy": accuracy, "loss": loss, "train_loss": train_loss}
     return {**entry, **{name: value for name, value in found.items() if value is not None}}
+
+
+def _scores(exchanges: list[Exchanged]) -> dict[str, float]:
+    """Return each node's accuracy on its own test samples by partition, where nodes tested."""
+    return {
+        str(node["partition"]): float(node["metrics"]["accuracy"])
+        for exchange in exchanges
+        if exchange.kind.startswith("evaluate")
+        for node in exchange.nodes
+        if isinstance(node["metrics"].get("accuracy"), float)
+    }

@@ -15,7 +15,7 @@ from coordinator.runner.screen import Complaint
 from coordinator.runner.sent import Sent
 from fedbed.link.messages import WorkItem
 
-_BUSY = ("download_s", "start_s", "decode_s", "work_s", "encode_s")
+BUSY = ("download_s", "start_s", "decode_s", "work_s", "encode_s")
 """What a node does in an exchange besides waiting and sending, by the keys of its timeline."""
 
 
@@ -31,6 +31,7 @@ class Participant:
     agent: dict[str, Any]
     host: str = ""
     """Of a virtual node, the name of the real one that plays it."""
+    labels: dict[str, str] = field(default_factory=dict)
 
     @classmethod
     def of(cls, node: dict[str, Any]) -> Participant:
@@ -43,7 +44,8 @@ class Participant:
             tuple(node["profile"]["codecs"]),
             node["profile"],
             node["agent"],
-            host if host != name else "",
+            labels=node["labels"],
+            host=host if host != name else "",
         )
 
 
@@ -192,7 +194,7 @@ class Outgoing:
 def _described(reply: Reply, participants: dict[int, Participant], wall_s: float) -> dict[str, Any]:
     timeline = reply.meta["timeline"]
     # A node's wait begins with the end of its work before, which may be long before the exchange.
-    spent_s = reply.upload_s + sum(float(timeline.get(key) or 0.0) for key in _BUSY)
+    spent_s = reply.upload_s + sum(float(timeline.get(key) or 0.0) for key in BUSY)
     waited_s = min(float(timeline.get("wait_s") or 0.0), max(0.0, wall_s - spent_s))
     participant = participants[reply.partition]
     return {

@@ -21,6 +21,7 @@ from coordinator.runner.patience import Patience, PatientBlobs
 from coordinator.runner.policy import Policy
 from coordinator.runner.samples import Samples
 from coordinator.runner.screening import Screening
+from coordinator.runner.selector import Selector
 from coordinator.runner.twin import train as train_twin
 from coordinator.runs.spec import experiment_of
 from fedbed import codec, flower, tasks
@@ -74,6 +75,12 @@ class ExperimentRun:
             driver.resumed = checkpoints.latest()
         driver.configure_round = self._configure_round
         driver.is_enough = outcome.target.is_enough
+        driver.selector = outcome.selector = Selector.of(
+            experiment, grid, channel, samples.sizes(), seed
+        )
+        if driver.selector is not None:
+            # Before anything is trained: whom it can't choose now it never can.
+            driver.selector.check()
 
         def evaluate(_round: int, arrays: ArrayRecord) -> MetricRecord:
             assert samples.whole is not None

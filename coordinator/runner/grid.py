@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +36,8 @@ class EdgeGrid(Grid):
         self._items = items
         self._guard = threading.Lock()
         self._short_since: float | None = None
+        self._away = ""
+        """Who was missing when it was last asked who is there."""
         self._pushed: dict[str, Outgoing] = {}
         self._said: set[str] = set()
         """Compromises with nodes that watchers know of."""
@@ -48,6 +50,8 @@ class EdgeGrid(Grid):
         """Number of exchanges so far; part of each work item's id, so it is checkpointed."""
         self.round = 0
         self.participants: dict[int, Participant] = {}
+        self.offered: Sequence[int] | None = None
+        """The partitions that `get_node_ids` offers, where somebody has selected; else all."""
         self.log: list[Exchanged] = []
         """Exchanges since the driver last emptied it."""
         self.bytes_up = 0
@@ -74,33 +78,46 @@ class EdgeGrid(Grid):
         return Message(content, dst_node_id, message_type, ttl=ttl, group_id=group_id)
 
     def get_node_ids(self) -> list[int]:
-        """Return who can take part, in order; waits for them within the policy's limits.
+        """Return who can take part, in order, or who was selected; waits as `available` does.
 
-        Raises NodesMissing when fewer than a quorum is there in time, and also when a strategy
-        keeps asking because it wants more than there are: flwr itself would wait for ever.
+        Raises NodesMissing also when a strategy keeps asking because it wants more than there are:
+        flwr itself would wait for ever.
+        """
+        if self.offered is None:
+            nodes = [node.partition for node in self.available()]
+            what = f"nodes that are there (missing: {self._away})"
+        else:
+            nodes, what = list(self.offered), "nodes that were selected"
+        now = time.monotonic()
+        if self._short_since is None:
+            self._short_since = now
+        elif now - self._short_since > self._policy.nodes_timeout_s:
+            raise NodesMissing(
+                f"the strategy wants more than the {len(nodes)} {what}: "
+                "lower its min_available_nodes or min_train_nodes, or add nodes"
+            )
+        return [partition + 1 for partition in nodes]
+
+    def available(self, everybody: bool = False) -> list[Participant]:
+        """Return the nodes that can take part, by partition; waits within the policy's limits.
+
+        everybody: wait for all of the run's nodes, not just for a quorum, and do with those that
+        came. Raises NodesMissing when fewer than a quorum is there in time.
         """
         policy = self._policy
         answer = self._channel.ask(
             "nodes",
-            at_least=policy.least(self._partitions),
+            at_least=self._partitions if everybody else policy.least(self._partitions),
             grace_s=policy.rejoin_grace_s,
             timeout_s=policy.nodes_timeout_s,
         )
         nodes = answer["nodes"]
-        away = ", ".join(answer["away"]) or "nobody is known to be away"
-        if not answer["enough"]:
+        self._away = ", ".join(answer["away"]) or "nobody is known to be away"
+        if len(nodes) < policy.least(self._partitions):
             raise NodesMissing(
                 f"{len(nodes)} of {self._partitions} nodes are there, "
-                f"{policy.least(self._partitions)} are needed (missing: {away}); "
+                f"{policy.least(self._partitions)} are needed (missing: {self._away}); "
                 f"waited {policy.nodes_timeout_s:.0f} s"
-            )
-        now = time.monotonic()
-        if self._short_since is None:
-            self._short_since = now
-        elif now - self._short_since > policy.nodes_timeout_s:
-            raise NodesMissing(
-                f"the strategy wants more than the {len(nodes)} nodes that are there (missing: "
-                f"{away}): lower its min_available_nodes or min_train_nodes, or add nodes"
             )
         with self._guard:
             for node in nodes:
@@ -110,7 +127,7 @@ class EdgeGrid(Grid):
             if text not in self._said:
                 self._said.add(text)
                 self._channel.publish("event", text)
-        return [int(node["partition"]) + 1 for node in nodes]
+        return [self.participants[int(node["partition"])] for node in nodes]
 
     def send_and_receive(
         self, messages: Iterable[Message], *, timeout: float | None = None

@@ -21,6 +21,7 @@ from coordinator.runner.driver import Driver
 from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.order import Order
 from coordinator.runner.samples import Samples
+from coordinator.runner.selector import Selector
 from coordinator.runner.target import Target
 from coordinator.runs.roster import crowd
 from fedbed import __version__, flower
@@ -45,6 +46,7 @@ class Outcome:
         self.target = Target(experiment, METRIC)
         self.samples: Samples | None = None
         self.adversaries: Adversaries | None = None
+        self.selector: Selector | None = None
         self.grid: EdgeGrid | None = None
         self.driver: Driver | None = None
         self.twin: list[dict[str, Any]] = []
@@ -100,6 +102,7 @@ class Outcome:
             },
             "adversaries": self._adversaries(),
             "virtual": self._virtual(),
+            "selection": self._selection(),
             "verdict": self._verdict(state, history),
             "model_sha256": self._model_sha256(),
             "initial": initial,
@@ -158,6 +161,11 @@ class Outcome:
             return None
         nodes, agents = spec.partitions, spec.need().nodes
         return {"nodes": nodes, "agents": agents, "text": crowd(nodes, agents)}
+
+    def _selection(self) -> dict[str, Any] | None:
+        """Describe who chose the nodes of a round; None where the strategy did."""
+        chosen = self.selector
+        return None if chosen is None else {"name": chosen.name, "args": chosen.args}
 
     def _verdict(self, state: str, history: list[dict[str, Any]]) -> dict[str, Any]:
         """Say whether the figures stand for an undisturbed run, and if not, why."""

@@ -16,7 +16,7 @@ from coordinator.runs.process import RunProcess
 from coordinator.runs.progress import Progress
 from coordinator.runs.roster import alias
 from coordinator.runs.spec import RunSpec
-from coordinator.runs.window import SlotState, Verdict, Window
+from coordinator.runs.window import TOO_LATE, SlotState, Verdict, Window
 from fedbed import codec
 from fedbed.errors import FedbedError
 from fedbed.units import format_duration
@@ -213,6 +213,7 @@ class ActiveRun:
                         "compressors": m.compressors,
                         "profile": vars(m.profile),
                         "agent": vars(m.cost),
+                        "labels": m.labels,
                     }
                     for p, m in sorted(live.items())
                 ],
@@ -233,4 +234,4 @@ def _named(member: Member) -> str:
 def _why_missing(state: SlotState, reason: str, lost_since: float | None) -> str:
     if state is SlotState.FAILED:
         return reason
-    return "the node was lost" if lost_since is not None else "too late"
+    return "the node was lost" if lost_since is not None else TOO_LATE

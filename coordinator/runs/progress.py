@@ -12,6 +12,8 @@ from coordinator.store.tables import Round
 ENDED = ("finished", "failed", "stopped")
 ROUNDS_IN_FULL = 5
 """Of how many rounds at most a brief picture says what each node did; of the latest it does."""
+_OF_NODES = ("nodes", "selection", "scores")
+"""Keys of a round that say something of each node."""
 NODES_IN_FULL = 500
 """How many nodes of all these rounds together it speaks of, if the latest alone hasn't more."""
 
@@ -104,7 +106,7 @@ class Progress:
         Watchers get a brief one many times a second, whatever the number of rounds and nodes.
         """
         older = [
-            {key: value for key, value in entry.items() if key != "nodes"}
+            {key: value for key, value in entry.items() if key not in _OF_NODES}
             for entry in (self.rounds_done[: -self._rounds_in_full() or None] if brief else [])
         ]
         until = time.monotonic() if self.ended is None else self.ended

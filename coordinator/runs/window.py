@@ -12,6 +12,9 @@ from enum import StrEnum
 
 from fedbed.units import format_duration
 
+TOO_LATE = "too late"
+"""Why a part is missing whose node was at work when its window closed."""
+
 
 class SlotState(StrEnum):
     """Where one node's part stands."""

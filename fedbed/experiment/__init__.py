@@ -13,6 +13,7 @@ from fedbed.experiment.schema import (
     Partition,
     Screening,
     Select,
+    SelectionSpec,
     StrategySpec,
     UpProfile,
 )
@@ -29,6 +30,7 @@ __all__ = [
     "Partition",
     "Screening",
     "Select",
+    "SelectionSpec",
     "StrategySpec",
     "UpProfile",
     "dump",

@@ -94,6 +94,26 @@ def partition(given: object) -> object:
     return {"scheme": scheme, **defaults, **args}
 
 
+def selection(given: object) -> object:
+    """Expand a bare name of a selection, check its arguments and fill in those left out."""
+    if isinstance(given, str):
+        given = {"name": given}
+    if not isinstance(given, dict):
+        return given
+    name, args = given.get("name", "strategy"), given.get("args", {})
+    if name == "strategy" and not args:
+        return given  # the default needs no look at the selections
+    if not isinstance(name, str) or not isinstance(args, dict):
+        return given  # pydantic has the words for it
+    from fedbed.selection import build
+
+    try:
+        made = build(name, args)
+    except ExperimentError as error:
+        raise problem("", str(error)) from None
+    return given if made is None else {**given, "name": name, "args": made.model_dump(mode="json")}
+
+
 def _scheme_arg(key: str, value: object, default: object) -> object:
     """Check one argument against the kind of its default; all of today's must be above 0."""
     whole = isinstance(default, int)
@@ -126,6 +146,8 @@ def federation(section: Federation) -> None:
             "is looked for on the coordinator's test set, which evaluate "
             f"({section.evaluate!r}) leaves out; set evaluate to server or both",
         )
+    if section.selection.name == "all" and section.asked_fraction < 1:
+        raise problem("fraction", "is below 1, but selection 'all' asks every node")
     if section.rejoin_grace > section.deadline:
         raise problem("rejoin_grace", "is longer than deadline; a round ends with its deadline")
 

@@ -16,7 +16,11 @@ from fedbed.experiment.schema import Experiment
 Keys = Tuple[str, ...]
 
 # Sections for which a bare name is accepted, with the key that the name stands for.
-_SHORTHANDS: Dict[Keys, str] = {("data", "partition"): "scheme", ("federation", "strategy"): "name"}
+_SHORTHANDS: Dict[Keys, str] = {
+    ("data", "partition"): "scheme",
+    ("federation", "strategy"): "name",
+    ("federation", "selection"): "name",
+}
 
 
 def load(path: Union[str, Path]) -> Experiment:

@@ -123,6 +123,25 @@ class Select(Section):
         return checks.unique(names)
 
 
+class SelectionSpec(Section):
+    """Whom a round asks to train. A bare name stands for the selection with default arguments."""
+
+    name: Name = Field(
+        default="strategy",
+        description="Name of a selection; docs/selection.md describes them. 'strategy': the "
+        "strategy chooses, that is all nodes or `fraction` of them at random.",
+        json_schema_extra={"allowed": "strategy | all | random | label | fedcs | oort | tiers"},
+    )
+    args: Dict[str, Any] = Field(
+        default_factory=dict, description="Arguments of the selection; docs/selection.md has them."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, given: object) -> object:
+        return checks.selection(given)
+
+
 class Federation(Section):
     """Who learns together, for how long, and what happens when nodes are slow or lost."""
 
@@ -154,6 +173,9 @@ class Federation(Section):
         default_factory=StrategySpec, description="How updates become the next global model."
     )
     fraction: Share = Field(default=1.0, description="Share of the nodes that trains each round.")
+    selection: SelectionSpec = Field(
+        default_factory=SelectionSpec, description="Whom a round asks to train."
+    )
     quorum: Share = Field(
         default=0.3,
         description="Least share of the asked nodes whose updates a round needs to count.",

@@ -44,8 +44,10 @@ def defaults(experiment: Experiment) -> Dict[str, object]:
     """
     federation = experiment.federation
     on_nodes = federation.evaluate in ("nodes", "both")
+    # A selection has chosen before the strategy is asked, which then takes all that it is offered.
+    chosen = federation.selection.name != "strategy"
     return {
-        "fraction_train": federation.asked_fraction,
+        "fraction_train": 1.0 if chosen else federation.asked_fraction,
         "fraction_evaluate": 1.0 if on_nodes else 0.0,
         "min_train_nodes": 1,
         "min_evaluate_nodes": 1 if on_nodes else 0,
