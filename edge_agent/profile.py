@@ -13,7 +13,7 @@ import psutil
 
 from fedbed import __version__
 from fedbed.errors import RequirementMissing
-from fedbed.link.messages import ADVERSARY, IMAGE_SIZE, NodeCost, NodeProfile
+from fedbed.link.messages import ADVERSARY, IMAGE_SIZE, STRAGGLER, NodeCost, NodeProfile
 
 CODEC_PROFILES = ("raw", "exact", "bf16", "int8", "small")
 """Those of `fedbed.codec.PROFILES`, which only the worker can import: it has numpy."""
@@ -42,7 +42,7 @@ def profile(worker_python: str) -> NodeProfile:
         memory_bytes=psutil.virtual_memory().total,
         packages=_packages(worker_python),
         codecs=list(CODEC_PROFILES),
-        abilities=[ADVERSARY, IMAGE_SIZE],
+        abilities=[ADVERSARY, IMAGE_SIZE, STRAGGLER],
     )
 
 

@@ -116,6 +116,7 @@ def _nodes(result: Row) -> tuple[list[str], list[list[Shown | str]]]:
                 "node": text(row.get("host")) or names[partition_of(row)],
                 "plays": wording.plain(len(played)) if text(row.get("host")) else None,
                 "adversary": f"{times}{adversaries[0]}" if adversaries else "",
+                "slowed": f"{slowed:g} times" if (slowed := number(row.get("slowed"))) else "",
                 "machine": text(profile.get("machine")),
                 "system": text(profile.get("system")),
                 "cores": wording.plain(profile.get("cpus")),

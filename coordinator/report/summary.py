@@ -87,6 +87,13 @@ def _halted(result: Row) -> str:
     return f"The run {'was ' * (state == 'stopped')}{state} after {done}{of} rounds."
 
 
+def _selection(result: Row) -> str:
+    chosen = mapping(result.get("selection"))
+    args = ", ".join(f"{key} {value}" for key, value in mapping(chosen.get("args")).items())
+    name = text(chosen.get("name"))
+    return f"{name} ({args})" if name and args else name
+
+
 def _facts(result: Row) -> list[Fact]:
     partition = mapping(result.get("partition"))
     scheme = text(partition.get("scheme"))
@@ -102,6 +109,8 @@ def _facts(result: Row) -> list[Fact]:
         ("partition", f"{scheme} ({args})" if scheme and args else scheme),
         ("nodes", text(mapping(result.get("virtual")).get("text")) or str(len(nodes) or "")),
         ("adversaries", text(mapping(result.get("adversaries")).get("text"))),
+        ("stragglers", text(mapping(result.get("stragglers")).get("text"))),
+        ("selection", _selection(result)),
         ("rounds", shown_rounds),
         ("target", text(mapping(result.get("target")).get("text"))),
         ("seed", text(result.get("seed")) if wording.seed_of(result) else ""),

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numpy as np
-
+from coordinator.runner.chance import draw
 from fedbed.experiment import Adversaries as Spec
 from fedbed.link.messages import Poison
 
 _MARK = 0xADF
-"""Keeps the choice apart from whatever else is drawn from a run's seed."""
 _WHAT = {
     "sign-flip": ("flips the sign of its updates", "flip the sign of their updates"),
     "noise": ("sends noise for its updates", "send noise for their updates"),
@@ -31,9 +29,7 @@ class Adversaries:
     @classmethod
     def choose(cls, spec: Spec, partitions: int, seed: int) -> Adversaries:
         """Draw them from the run's seed."""
-        chance = np.random.default_rng((_MARK, seed))
-        chosen = chance.choice(partitions, min(spec.nodes, partitions), replace=False)
-        return cls(spec, tuple(sorted(int(partition) for partition in chosen)), partitions)
+        return cls(spec, draw(_MARK, seed, spec.nodes, partitions), partitions)
 
     def poison(self, partition: int, seed: int) -> Poison | None:
         """Return what a partition's node is to do to its update; None if it is honest."""

@@ -22,6 +22,7 @@ from coordinator.runner.policy import Policy
 from coordinator.runner.samples import Samples
 from coordinator.runner.screening import Screening
 from coordinator.runner.selector import Selector
+from coordinator.runner.stragglers import Stragglers
 from coordinator.runner.twin import train as train_twin
 from coordinator.runs.spec import experiment_of
 from fedbed import codec, flower, tasks
@@ -66,6 +67,10 @@ class ExperimentRun:
         items.adversaries = outcome.adversaries = adversaries
         if adversaries.partitions and not order.resume:
             channel.publish("event", adversaries.describe())
+        stragglers = Stragglers.choose(experiment.stragglers, order.partitions, seed)
+        items.stragglers = outcome.stragglers = stragglers
+        if stragglers.partitions and not order.resume:
+            channel.publish("event", stragglers.describe())
         outcome.grid = grid
         flower.become(order.number, flower.SERVER_NODE_ID)
         flower.replace_averaging(average)

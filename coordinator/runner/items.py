@@ -11,6 +11,7 @@ from coordinator.runner.adversaries import Adversaries
 from coordinator.runner.exchanges import Participant
 from coordinator.runner.policy import APP_MAX_BYTES, Policy, max_bytes
 from coordinator.runner.sent import Sent
+from coordinator.runner.stragglers import Stragglers
 from coordinator.store.blobs import BlobStore
 from fedbed import codec, flower
 from fedbed.link import records
@@ -49,6 +50,8 @@ class ItemMaker:
         """Native tasks: the arrays that a training reply must hold."""
         self.adversaries: Adversaries | None = None
         """Native tasks: who falsifies updates, if anybody."""
+        self.stragglers: Stragglers | None = None
+        """Native tasks: who is slowed down, if anybody."""
 
     def agree(self, participants: Iterable[Participant]) -> list[str]:
         """Settle on what all participants can read, as a blob is encoded once for all.
@@ -92,6 +95,9 @@ class ItemMaker:
         poison = None
         if self.adversaries is not None and metadata.message_type == "train":
             poison = self.adversaries.poison(partition, drawn)
+        slowed = None
+        if self.stragglers is not None and metadata.message_type == "train":
+            slowed = self.stragglers.factor(partition)
         item = WorkItem(
             id=item_id,
             run=self.run_id,
@@ -107,6 +113,7 @@ class ItemMaker:
             max_bytes=APP_MAX_BYTES if self.expect is None else max_bytes(self.expect),
             data=self.data.get(partition),
             poison=poison,
+            slowed=slowed,
             message={
                 "run_id": metadata.run_id,
                 "message_id": metadata.message_id,

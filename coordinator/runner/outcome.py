@@ -22,6 +22,7 @@ from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.order import Order
 from coordinator.runner.samples import Samples
 from coordinator.runner.selector import Selector
+from coordinator.runner.stragglers import Stragglers
 from coordinator.runner.target import Target
 from coordinator.runs.roster import crowd
 from fedbed import __version__, flower
@@ -46,6 +47,7 @@ class Outcome:
         self.target = Target(experiment, METRIC)
         self.samples: Samples | None = None
         self.adversaries: Adversaries | None = None
+        self.stragglers: Stragglers | None = None
         self.selector: Selector | None = None
         self.grid: EdgeGrid | None = None
         self.driver: Driver | None = None
@@ -102,6 +104,7 @@ class Outcome:
             },
             "adversaries": self._adversaries(),
             "virtual": self._virtual(),
+            "stragglers": self._stragglers(),
             "selection": self._selection(),
             "verdict": self._verdict(state, history),
             "model_sha256": self._model_sha256(),
@@ -162,6 +165,14 @@ class Outcome:
         nodes, agents = spec.partitions, spec.need().nodes
         return {"nodes": nodes, "agents": agents, "text": crowd(nodes, agents)}
 
+    def _stragglers(self) -> dict[str, Any] | None:
+        """Describe the nodes that were slowed down on purpose; None if there were none."""
+        found = self.stragglers
+        if found is None or not found.partitions:
+            return None
+        named = {"factor": found.spec.factor, "partitions": list(found.partitions)}
+        return {**named, "text": found.describe()}
+
     def _selection(self) -> dict[str, Any] | None:
         """Describe who chose the nodes of a round; None where the strategy did."""
         chosen = self.selector
@@ -215,6 +226,9 @@ class Outcome:
             }
             if self.adversaries is not None and partition in self.adversaries.partitions:
                 node["adversary"] = self.adversaries.spec.kind
+            slowed = None if self.stragglers is None else self.stragglers.factor(partition)
+            if slowed is not None:
+                node["slowed"] = slowed
             if samples is not None and partition < len(samples.train):
                 node["train_samples"] = len(samples.train[partition])
                 node["test_samples"] = len(samples.test[partition])

@@ -14,7 +14,7 @@ from coordinator.runs.roster import Need
 from fedbed import data, tasks
 from fedbed.errors import ExperimentError
 from fedbed.experiment import DownProfile, Experiment, UpProfile, loads
-from fedbed.link.messages import ADVERSARY, IMAGE_SIZE, BlobRef
+from fedbed.link.messages import ADVERSARY, IMAGE_SIZE, STRAGGLER, BlobRef
 
 DEFAULT_APP_START_TIMEOUT_S = 60.0
 MAX_NAME = 200
@@ -112,6 +112,8 @@ class RunSpec:
         experiment = experiment_of(self.experiment)
         if experiment.adversaries.nodes and ADVERSARY not in member.profile.abilities:
             return "can't play an adversary (update its agent)"
+        if experiment.stragglers.nodes and STRAGGLER not in member.profile.abilities:
+            return "can't play a straggler (update its agent)"
         section = experiment.data
         scales = section.image_size is not None and section.delivery != "shipped"
         if scales and IMAGE_SIZE not in member.profile.abilities:

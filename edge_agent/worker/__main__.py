@@ -47,13 +47,16 @@ def main() -> int:
                 raise JobAborted
             tell({"op": "progress", "share": share})
 
-        def wait_for_room() -> None:
-            tell({"op": "full"})
-            if aborted.wait(ROOM_PAUSE_S):
+        def pause(seconds: float) -> None:
+            if aborted.wait(seconds):
                 raise JobAborted
 
+        def wait_for_room() -> None:
+            tell({"op": "full"})
+            pause(ROOM_PAUSE_S)
+
         try:
-            job = Job(request, on_progress, residuals, wait_for_room)
+            job = Job(request, on_progress, residuals, wait_for_room, pause)
             # A node that comes back late may be given another partition of the same run.
             if runner is None or made_for != scope(job.item):
                 runner = make_runner(job, state_dir, data_path)

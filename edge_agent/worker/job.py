@@ -52,9 +52,12 @@ class Job:
         on_progress: Callable[[float], None],
         residuals: Residuals,
         wait_for_room: Callable[[], None],
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.item = parse(WorkItem, request["item"])
         self.on_progress = on_progress
+        self.pause = pause
+        """Waits so many seconds; JobAborted as soon as the round closes."""
         self._paths: Dict[str, str] = request["blobs"]
         self._out = Path(request["out"])
         self._timeline = parse(Timeline, request["timeline"])

@@ -13,6 +13,7 @@ import numpy as np
 from edge_agent.worker.adversary import spoil
 from edge_agent.worker.job import Content, Job, Runner
 from edge_agent.worker.recent import RecentSplits
+from edge_agent.worker.straggler import prolong
 from fedbed import codec, tasks
 from fedbed.data import dataset
 from fedbed.data.dataset import Split
@@ -64,7 +65,12 @@ class NativeRunner(Runner):
             proximal_mu=float(config.get("proximal-mu", 0.0)),
             seed=fit_seed(int(config["seed"]), job.item.round, job.item.partition),
         )
-        fitted = self._trainer.fit(split, settings, job.on_progress)
+        fitted = prolong(
+            job.item.slowed or 1.0,
+            lambda progress: self._trainer.fit(split, settings, progress),
+            job.on_progress,
+            job.pause,
+        )
         metrics = {
             "num-examples": len(split),
             "samples": samples,

@@ -14,6 +14,7 @@ from fedbed.experiment.schema import (
     Screening,
     Select,
     SelectionSpec,
+    Stragglers,
     StrategySpec,
     UpProfile,
 )
@@ -31,6 +32,7 @@ __all__ = [
     "Screening",
     "Select",
     "SelectionSpec",
+    "Stragglers",
     "StrategySpec",
     "UpProfile",
     "dump",

@@ -168,11 +168,12 @@ def experiment(whole: Experiment) -> None:
     """Compare sections with one another, and try the strategy as the run will build it."""
     _shapes(whole)
     _samples(whole)
-    if whole.adversaries.nodes > whole.federation.nodes:
-        nodes = whole.federation.nodes
-        raise problem(
-            "adversaries.nodes", f"is more than federation.nodes ({nodes}); allowed: 0 to {nodes}"
-        )
+    nodes = whole.federation.nodes
+    for key, part in (("adversaries", whole.adversaries), ("stragglers", whole.stragglers)):
+        if part.nodes > nodes:
+            raise problem(
+                f"{key}.nodes", f"is more than federation.nodes ({nodes}); allowed: 0 to {nodes}"
+            )
     if whole.data.delivery == "node" and whole.centralised.enabled:
         raise problem(
             "centralised.enabled",

@@ -341,6 +341,23 @@ class Adversaries(Section):
     )
 
 
+class Stragglers(Section):
+    """Nodes that are slowed down on purpose, to try rounds and selections that cope with them."""
+
+    nodes: int = Field(
+        default=0,
+        ge=0,
+        le=10_000,
+        description="Number of stragglers; which partitions they are is drawn from the seed.",
+    )
+    factor: float = Field(
+        default=5.0,
+        gt=1,
+        le=1000,
+        description="How many times as long they train: having trained, they wait.",
+    )
+
+
 class Experiment(Section):
     """One experiment: what is learnt, on which data, by whom and how."""
 
@@ -374,6 +391,7 @@ class Experiment(Section):
     adversaries: Adversaries = Field(
         default_factory=Adversaries, description=str(Adversaries.__doc__)
     )
+    stragglers: Stragglers = Field(default_factory=Stragglers, description=str(Stragglers.__doc__))
     engine: Literal["edge"] = Field(
         default="edge", description="What carries the messages; 'edge' is fedbed's own link."
     )

@@ -18,6 +18,8 @@ ADVERSARY = "adversary"
 """The ability to falsify an update where the work item asks for it."""
 IMAGE_SIZE = "image-size"
 """The ability to scale pictures down where the work item asks for it."""
+STRAGGLER = "straggler"
+"""The ability to take longer where the work item asks for it."""
 
 
 @dataclass
@@ -35,7 +37,7 @@ class NodeProfile:
     codecs: List[str] = field(default_factory=lambda: ["raw", "exact"])
     """Codec profiles that the worker can write and read; agents before these say nothing."""
     abilities: List[str] = field(default_factory=list)
-    """What else the worker can do that agents once couldn't: see ADVERSARY, IMAGE_SIZE."""
+    """What else the worker can do that agents once couldn't: ADVERSARY, IMAGE_SIZE, STRAGGLER."""
 
 
 @dataclass
@@ -169,6 +171,9 @@ class WorkItem:
     """Flower's own metadata (ids, ttl), for ClientApps."""
     poison: Optional[Poison] = None
     """Native tasks: set where this node is an adversary. Only for nodes with that ability."""
+    slowed: Optional[float] = None
+    """Native tasks: set where this node is a straggler, which trains so many times as long. Only
+    for nodes with that ability."""
     question: str = ""
     """Hash of what is asked, which the answer repeats: an answer to something else is no use."""
     seconds_left: Optional[float] = None
@@ -199,6 +204,7 @@ class Timeline:
     """Starting the worker and loading the app: once per run."""
     decode_s: float = 0.0
     work_s: float = 0.0
+    """Computing; with a straggler also what it waited on purpose."""
     encode_s: float = 0.0
     bytes_down: int = 0
     cpu_s: float = 0.0

@@ -14,7 +14,7 @@ TIMELINE = {"wait_s": 9.0, "download_s": 0.5, "start_s": 7.0, "decode_s": 0.25, 
 
 def participant(partition: int, **profile: Any) -> Participant:
     name = f"pi-{partition}"
-    return Participant(partition, name, ("zlib",), ("exact",), profile, {}, {"site": "a"})
+    return Participant(partition, name, ("zlib",), ("exact",), profile, {}, labels={"site": "a"})
 
 
 def entry(number: int, **more: Any) -> dict[str, Any]:

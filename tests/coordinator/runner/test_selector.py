@@ -48,7 +48,7 @@ class SelectedGrid(LocalGrid):
         self.waited = self.waited or everybody
         present = sorted(self.there + (self.away if everybody else []))
         return [
-            Participant(p, f"pi-{p}", (), (), {}, {}, {"kind": "odd" if p % 2 else "even"})
+            Participant(p, f"pi-{p}", (), (), {}, {}, labels={"kind": "odd" if p % 2 else "even"})
             for p in present
         ]
 

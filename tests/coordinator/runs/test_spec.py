@@ -11,7 +11,14 @@ from coordinator.fleet.fleet import Fleet, Member
 from coordinator.runs.spec import RunSpec, new_run_id
 from fedbed import tasks
 from fedbed.errors import ExperimentError
-from fedbed.link.messages import IMAGE_SIZE, BlobRef, JoinRequest, NodeProfile
+from fedbed.link.messages import (
+    ADVERSARY,
+    IMAGE_SIZE,
+    STRAGGLER,
+    BlobRef,
+    JoinRequest,
+    NodeProfile,
+)
 from tests.fedbed.data import painting
 
 EXPERIMENT = """
@@ -105,6 +112,18 @@ def test_what_a_node_needs_to_read_its_own_pictures(
     assert spec().lacks(plain) == "has no pillow in its worker's interpreter"
     shipped = spec(delivery="shipped")
     assert shipped.lacks(member({"numpy": "2.0"})) == ""
+
+
+@pytest.mark.parametrize(
+    ("section", "ability", "part"),
+    [("adversaries", ADVERSARY, "an adversary"), ("stragglers", STRAGGLER, "a straggler")],
+)
+def test_an_old_agent_plays_no_part(section: str, ability: str, part: str) -> None:
+    text = f"{{name: x, task: mnist_softmax, {section}: {{nodes: 1}}}}"
+    able, old = member({"numpy": "2"}), member({"numpy": "2"})
+    able.profile.abilities = [ability]
+    assert RunSpec("x", text).lacks(able) == ""
+    assert RunSpec("x", text).lacks(old) == f"can't play {part} (update its agent)"
 
 
 def test_ids_sort_by_time_and_name_the_experiment() -> None:
