@@ -21,6 +21,7 @@ from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoint, Checkpoints
 from coordinator.runner.exchanges import Exchanged
 from coordinator.runner.grid import EdgeGrid
+from coordinator.runner.pace import Pace
 from coordinator.runner.selector import Selector, described
 from fedbed import flower
 from fedbed.errors import RunFailed
@@ -42,6 +43,8 @@ class Driver:
         self._channel = channel
         self.selector: Selector | None = None
         """Chooses whom a round asks; None where that is the strategy's affair."""
+        self.pace: Pace | None = None
+        """Says how long a round may take; None where its deadline alone counts."""
         self._checkpoints = checkpoints
         self.resumed: Checkpoint | None = None
         self.history: list[dict[str, Any]] = []
@@ -141,7 +144,11 @@ class Driver:
             grid.offered = choice.partitions
         messages = list(strategy.configure_train(number, arrays, train_config, grid))
         grid.offered = None
+        if self.pace is not None:
+            asked = [message.metadata.dst_node_id - 1 for message in messages]
+            grid.first_try_s = self.pace.limit_s(number, asked, self.history)
         replies = grid.send_and_receive(messages, timeout=timeout)
+        grid.first_try_s = None
         # It is written while the nodes train; what it holds, the strategy may change from here on.
         self._settle_checkpoint()
         aggregating = time.monotonic()
@@ -260,6 +267,7 @@ def _summary(
         "retried": [[p, why] for e in exchanges for p, why in e.retried],
         "reason": training.reason if training else "",
         "train_s": training.wall_s if training else 0.0,
+        "limit_s": training.limit_s if training else 0.0,
         "bytes_up": sum(e.bytes_up for e in exchanges),
         "bytes_down": sum(e.bytes_down for e in exchanges),
         "encode_s": round(sum(e.encode_s for e in exchanges), 4),

@@ -56,6 +56,8 @@ class Exchanged:
     kind: str
     asked: int
     reason: str
+    limit_s: float
+    """After how long its last try would have closed at the latest."""
     missing: dict[int, str]
     bounded: dict[int, str]
     """Partitions whose update counts for less than it was, with the reason."""
@@ -78,7 +80,8 @@ class Outgoing:
     window: str
     label: str
     kind: str
-    deadline_s: float
+    limit_s: float
+    """After how long the try under way closes at the latest."""
     began: float
     encode_s: float = 0.0
     items: list[WorkItem] = field(default_factory=list)
@@ -177,6 +180,7 @@ class Outgoing:
             kind=self.kind,
             asked=len(self.messages),
             reason=self.reason,
+            limit_s=round(self.limit_s, 4),
             missing=dict(self.missing),
             bounded=self.bounded_texts(),
             retried=list(self.retried),

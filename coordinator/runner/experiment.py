@@ -17,8 +17,10 @@ from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.items import ItemMaker
 from coordinator.runner.order import Order
 from coordinator.runner.outcome import Outcome
+from coordinator.runner.pace import Pace
 from coordinator.runner.patience import Patience, PatientBlobs
 from coordinator.runner.policy import Policy
+from coordinator.runner.records import Records
 from coordinator.runner.samples import Samples
 from coordinator.runner.screening import Screening
 from coordinator.runner.selector import Selector
@@ -80,8 +82,10 @@ class ExperimentRun:
             driver.resumed = checkpoints.latest()
         driver.configure_round = self._configure_round
         driver.is_enough = outcome.target.is_enough
+        records = Records()
+        driver.pace = Pace.of(experiment.federation, records)
         driver.selector = outcome.selector = Selector.of(
-            experiment, grid, channel, samples.sizes(), seed
+            experiment, grid, channel, records, samples.sizes(), seed
         )
         if driver.selector is not None:
             # Before anything is trained: whom it can't choose now it never can.

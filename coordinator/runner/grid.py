@@ -46,6 +46,8 @@ class EdgeGrid(Grid):
         """Native tasks: what is believed of what nodes send."""
         self.lazy = False
         """Whether replies may decode lazily: only where they are used up before the next round."""
+        self.first_try_s: float | None = None
+        """Time limit of the next exchange's first try, where it is shorter than its own."""
         self.exchanges = 0
         """Number of exchanges so far; part of each work item's id, so it is checkpointed."""
         self.round = 0
@@ -141,6 +143,9 @@ class EdgeGrid(Grid):
         if not sent:
             return []
         outgoing = self._prepare(sent, timeout)
+        deadline_s = outgoing.limit_s
+        if self.first_try_s is not None:
+            outgoing.limit_s = min(deadline_s, self.first_try_s)
         for attempt in range(1, self._policy.attempts + 1):
             self._send(outgoing)
             quorum_met = self._collect(outgoing)
@@ -161,6 +166,8 @@ class EdgeGrid(Grid):
                     "rounds learned is kept"
                 )
             self._channel.publish("event", f"{text}: trying again ({attempt})")
+            # What was too short once would be so again.
+            outgoing.limit_s = deadline_s
         return self._finish(outgoing)
 
     def push_messages(self, messages: Iterable[Message]) -> list[str]:
@@ -245,7 +252,7 @@ class EdgeGrid(Grid):
             items=[unparse(item) for item in outgoing.items],
             quorum=self._policy.least(asked),
             enough=self._policy.enough(asked) if outgoing.kind == "train" else asked,
-            deadline_s=outgoing.deadline_s,
+            deadline_s=outgoing.limit_s,
             rejoin_grace_s=self._policy.rejoin_grace_s,
             retries=self._policy.retries,
             expect=None if specs is None else [[s.name, s.dtype, list(s.shape)] for s in specs],

@@ -26,6 +26,7 @@ class Selector:
         experiment: Experiment,
         grid: EdgeGrid,
         channel: Channel,
+        records: Records,
         sizes: Mapping[int, int],
         seed: int,
     ) -> None:
@@ -40,7 +41,7 @@ class Selector:
         self._channel = channel
         self._sizes = sizes
         self._seed = seed
-        self._records = Records()
+        self._records = records
 
     @classmethod
     def of(
@@ -48,6 +49,7 @@ class Selector:
         experiment: Experiment,
         grid: EdgeGrid,
         channel: Channel,
+        records: Records,
         sizes: Mapping[int, int],
         seed: int,
     ) -> Selector | None:
@@ -56,7 +58,7 @@ class Selector:
         selection = build(spec.name, spec.args)
         if selection is None:
             return None
-        return cls(selection, experiment, grid, channel, sizes, seed)
+        return cls(selection, experiment, grid, channel, records, sizes, seed)
 
     def check(self) -> None:
         """Raise NodesMissing if the selection would choose nobody of the run's nodes."""

@@ -148,6 +148,14 @@ def federation(section: Federation) -> None:
         )
     if section.selection.name == "all" and section.asked_fraction < 1:
         raise problem("fraction", "is below 1, but selection 'all' asks every node")
+    pace = section.pace
+    if pace.factor is not None and pace.least > section.deadline:
+        raise problem("pace.least", "is longer than deadline, which is the longest limit")
+    if pace.factor is not None and pace.share < section.quorum:
+        raise problem(
+            "pace.share",
+            f"is below quorum ({section.quorum:g}): rounds would close before they count",
+        )
     if section.rejoin_grace > section.deadline:
         raise problem("rejoin_grace", "is longer than deadline; a round ends with its deadline")
 

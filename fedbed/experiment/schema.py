@@ -142,6 +142,34 @@ class SelectionSpec(Section):
         return checks.selection(given)
 
 
+class Pace(Section):
+    """A time limit of rounds that follows its nodes; off unless `factor` is given.
+
+    A round then closes after `factor` times what the first `share` of its nodes are expected to
+    take by their former rounds. `deadline` stays the longest: in the first round, for nodes that
+    nobody knows, and for a round that is tried again because it had no quorum.
+    """
+
+    factor: float | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="How many times the expected time a round may take; null: up to `deadline`.",
+    )
+    share: Share = Field(
+        default=0.75, description="Share of the asked nodes that the expected time is of."
+    )
+    least: PositiveDuration = Field(
+        default=1.0, description="Shortest limit, however quick the nodes are."
+    )
+    memory: int = Field(
+        default=5,
+        ge=1,
+        le=100_000,
+        description="How many rounds a measurement counts; a node without one is unknown.",
+    )
+
+
 class Federation(Section):
     """Who learns together, for how long, and what happens when nodes are slow or lost."""
 
@@ -182,6 +210,9 @@ class Federation(Section):
     )
     deadline: PositiveDuration = Field(
         default=600.0, description="Longest time for a round's training; later updates are refused."
+    )
+    pace: Pace = Field(
+        default_factory=Pace, description="A time limit of rounds that follows its nodes."
     )
     rejoin_grace: Duration = Field(
         default=0.0,

@@ -16,6 +16,7 @@ from coordinator.runner.checkpoint import Checkpoints
 from coordinator.runner.driver import Driver
 from coordinator.runner.exchanges import Exchanged, Participant
 from coordinator.runner.grid import EdgeGrid
+from coordinator.runner.records import Records
 from coordinator.runner.selector import Selector, told
 from fedbed import flower
 from fedbed.errors import NodesMissing
@@ -73,7 +74,7 @@ class SelectedGrid(LocalGrid):
             for p in partitions
         ]
         self.log.append(
-            Exchanged("train", len(nodes), "all in", {}, {}, [], 1.0, 0, 1, nodes, [], 0, 0)
+            Exchanged("train", len(nodes), "all in", 60.0, {}, {}, [], 1.0, 0, 1, nodes, [], 0, 0)
         )
         return replies
 
@@ -87,7 +88,7 @@ def drive(
 ) -> tuple[Driver, dict[str, bytes]]:
     driver = Driver(cast(EdgeGrid, grid), channel, Checkpoints(folder))
     sizes = {p: 10 + p for p in range(NODES)}
-    driver.selector = Selector.of(spec, cast(EdgeGrid, grid), channel, sizes, seed=3)
+    driver.selector = Selector.of(spec, cast(EdgeGrid, grid), channel, Records(), sizes, seed=3)
     if driver.selector is not None:
         driver.selector.check()
     if resume:
