@@ -124,6 +124,25 @@ def boxes(axes: Axes, wanted: Sequence[Box], name: str, *, hollow: bool = False)
     axes.add_patch(PathPatch(Path(vertices, codes), facecolor=face, edgecolor=edge, linewidth=1.2))
 
 
+def bars_axes(axes: Axes, indexes: Sequence[int], *, grid: bool = True) -> None:
+    """Let the x axis run over rounds of which each has a bar."""
+    first, last = min(indexes), max(indexes)
+    count_rounds(axes, first, last)
+    # Few rounds don't become wide walls.
+    spare = max(5 - (last - first), 0) / 2
+    axes.set_xlim(first - 0.6 - spare, last + 0.6 + spare)
+    if grid:
+        axes.grid(axis="y")
+
+
+def lanes(axes: Axes, names: Sequence[str], every: int = 1) -> None:
+    """Let the y axis have a row for each name, from above; `every` so many rows it stands there."""
+    plain = ["".join(c if c.isprintable() else " " for c in name) for name in names]
+    short = [name if len(name) <= 18 else name[:17] + "\u2026" for name in plain]
+    axes.set_yticks(range(0, len(names), every), short[::every])
+    axes.set_ylim(max(len(names), 3) - 0.4, -0.6)
+
+
 def to_svg(drawn: Figure, prefix: str, label: str) -> str:
     """Write a figure as an `<svg>` element for an HTML page.
 

@@ -1,28 +1,15 @@
-"""Drawings of what happened within rounds: participation, time, one round's nodes, bytes."""
+"""Drawings of what happened within rounds: time, one round's nodes, bytes."""
 
 from __future__ import annotations
-
-from typing import TYPE_CHECKING
 
 from coordinator.report import drawing
 from coordinator.report.curves import Plot
 from coordinator.report.drawing import Box
 from coordinator.report.phases import PHASES, Span, Typical
-from coordinator.report.reading import (
-    Row,
-    mapping,
-    node_names,
-    number,
-    partition_of,
-    rounds,
-    rows,
-)
-
-if TYPE_CHECKING:
-    from matplotlib.axes import Axes
+from coordinator.report.reading import Row, number, rounds
 
 _MOST_NODES = 24
-"""The drawings by node show so many rows at most."""
+"""The drawing by node shows so many rows at most."""
 
 
 def time_by_round(parts: list[tuple[int, dict[str, float]]]) -> Plot:
@@ -39,7 +26,7 @@ def time_by_round(parts: list[tuple[int, dict[str, float]]]) -> Plot:
             highest = max(highest, base)
         for phase, wanted in stacks.items():
             drawing.boxes(axes, wanted, phase)
-        _bars_axes(axes, [index for index, _ in parts])
+        drawing.bars_axes(axes, [index for index, _ in parts])
         axes.set_ylim(0, highest * 1.05)
         axes.set_ylabel("seconds")
         svg = drawing.to_svg(drawn, "time", "Seconds per round, by what they were spent on")
@@ -69,43 +56,13 @@ def gantt(typical: Typical) -> Plot:
             end = max(end, at)
         for phase, group in wanted.items():
             drawing.boxes(axes, group, phase)
-        _lanes(axes, [name for name, _, _ in lanes])
+        drawing.lanes(axes, [name for name, _, _ in lanes])
         axes.set_xlim(0, end * 1.02)
         axes.grid(axis="x")
         axes.set_xlabel("seconds")
         label = f"Phases of each node in round {typical.round}"
         svg = drawing.to_svg(drawn, "gantt", label)
     return Plot(f"Round {typical.round}, node by node", svg, note)
-
-
-def participation(result: Row) -> Plot | None:
-    """Draw who took part in which round; None where there are no rows of nodes."""
-    names = node_names(result)
-    kept = list(names)[:_MOST_NODES]
-    lane = {key: place for place, key in enumerate(kept)}
-    there: list[Box] = []
-    missing: list[Box] = []
-    history = rounds(result)
-    if not history or not kept:
-        return None
-    for index, row in history:
-        for node in rows(row.get("nodes")):
-            place = lane.get(partition_of(node))
-            if place is not None:
-                there.append(Box(index - 0.4, place - 0.36, 0.8, 0.72))
-        for key in mapping(row.get("missing")):
-            place = lane.get(str(key))
-            if place is not None:
-                missing.append(Box(index - 0.36, place - 0.32, 0.72, 0.64))
-    with drawing.figure(56 + 20.0 * max(len(kept), 3)) as (drawn, axes):
-        drawing.boxes(axes, there, "federated")
-        drawing.boxes(axes, missing, "bad", hollow=True)
-        _bars_axes(axes, [index for index, _ in history], grid=False)
-        _lanes(axes, [names[key] for key in kept])
-        label = "Which nodes took part in which round"
-        svg = drawing.to_svg(drawn, "nodes", label)
-    note = f"The first {len(kept)} of {len(names)} nodes." if len(names) > len(kept) else ""
-    return Plot("Node by node", svg, note)
 
 
 def traffic(result: Row) -> Plot | None:
@@ -124,7 +81,7 @@ def traffic(result: Row) -> Plot | None:
     with drawing.figure(200) as (drawn, axes):
         drawing.boxes(axes, [Box(i - 0.4, 0, 0.38, value / scale) for i, value in down], "download")
         drawing.boxes(axes, [Box(i + 0.02, 0, 0.38, value / scale) for i, value in up], "upload")
-        _bars_axes(axes, [index for index, _ in history])
+        drawing.bars_axes(axes, [index for index, _ in history])
         axes.set_ylim(0, most / scale * 1.08)
         axes.set_ylabel(unit)
         svg = drawing.to_svg(drawn, "bytes", "Bytes to and from the nodes in each round")
@@ -133,20 +90,3 @@ def traffic(result: Row) -> Plot | None:
 
 def _total(spans: list[Span]) -> float:
     return sum(span.seconds for span in spans)
-
-
-def _bars_axes(axes: Axes, indexes: list[int], *, grid: bool = True) -> None:
-    first, last = min(indexes), max(indexes)
-    drawing.count_rounds(axes, first, last)
-    # Few rounds don't become wide walls.
-    spare = max(5 - (last - first), 0) / 2
-    axes.set_xlim(first - 0.6 - spare, last + 0.6 + spare)
-    if grid:
-        axes.grid(axis="y")
-
-
-def _lanes(axes: Axes, names: list[str]) -> None:
-    plain = ["".join(c if c.isprintable() else " " for c in name) for name in names]
-    short = [name if len(name) <= 18 else name[:17] + "\u2026" for name in plain]
-    axes.set_yticks(range(len(names)), short)
-    axes.set_ylim(max(len(names), 3) - 0.4, -0.6)

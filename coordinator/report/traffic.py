@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from statistics import median
 
-from coordinator.report import phases, round_plots, wording
+from coordinator.report import participation, phases, round_plots, wording
 from coordinator.report.curves import Plot
 from coordinator.report.reading import (
     Row,
     count,
     mapping,
     node_names,
+    number,
     partition_of,
     rounds,
     rows,
@@ -40,6 +42,12 @@ class Rounds:
     participation: Plot | None = None
     blanks: bool = False
     """Whether some nodes were not asked in some round."""
+    late: bool = False
+    """Whether somebody was too late in some round."""
+    lost: bool = False
+    """Whether somebody was missing for another reason."""
+    choices: list[tuple[str, str]] = field(default_factory=list)
+    """(round, whom it asked and why), where a selection chose."""
     absences: list[Absence] = field(default_factory=list)
     time: Plot | None = None
     gantt: Plot | None = None
@@ -54,11 +62,15 @@ def build(result: Row) -> Rounds:
     """Gather what the rounds' rows tell."""
     parts = phases.all_parts(result)
     typical = phases.typical(result)
+    states = {cell.state for cell in participation.cells(result)}
     everyone, absences = _everyone(result), _absences(result)
     return Rounds(
         everyone=everyone,
         participation=None if everyone else _participation(result),
         blanks=_blanks(result),
+        late="late" in states,
+        lost="missing" in states,
+        choices=participation.reasons(result),
         absences=absences,
         time=round_plots.time_by_round(parts) if parts else None,
         gantt=round_plots.gantt(typical) if typical else None,
@@ -98,7 +110,7 @@ def _participation(result: Row) -> Plot | None:
     history = rounds(result)
     if not any(rows(row.get("nodes")) or mapping(row.get("missing")) for _, row in history):
         return None
-    return round_plots.participation(result)
+    return participation.draw(result)
 
 
 def _blanks(result: Row) -> bool:
@@ -128,12 +140,19 @@ def _absences(result: Row) -> list[Absence]:
 
 def _time_facts(result: Row) -> list[Fact]:
     overhead = mapping(result.get("overhead_s"))
+    limits = [
+        limit
+        for _, row in rounds(result)
+        if (limit := number(row.get("limit_s"))) is not None and limit > 0
+    ]
+    paced = len(set(limits)) > 1
     twin_s = result.get("twin_s") if rows(result.get("twin")) else None
     return _present(
         [
             ("whole run", wording.seconds(result.get("wall_s"))),
             ("federated rounds", wording.seconds(result.get("federated_s"))),
             ("centralised twin", wording.seconds(twin_s)),
+            ("time limit of a round, median", wording.seconds(median(limits)) if paced else None),
             ("overhead per round, median", wording.seconds(overhead.get("median"))),
             ("overhead per round, most", wording.seconds(overhead.get("max"))),
         ]

@@ -34,7 +34,8 @@ class Tiers(Selection):
         default=None,
         ge=1,
         le=100_000,
-        description="How often a tier may be drawn; when all are spent, all may again. null: ever.",
+        description="How often a tier may be drawn; when all are spent, all may again. "
+        "null: any number of times.",
     )
     interval: int = Field(
         default=5, ge=1, le=100_000, description="Rounds between two looks at the accuracies."
