@@ -25,8 +25,8 @@ MAX_CONFIG_DEPTH = 16
 
 @functools.lru_cache(maxsize=64)
 def experiment_of(text: str) -> Experiment:
-    """Parse an experiment's canonical text; asked often, so parsed once."""
-    return loads(text, "the experiment")
+    """Parse the text of an experiment that `RunSpec.check` let in; asked often, so parsed once."""
+    return loads(text, "the experiment", stored=True)
 
 
 @dataclass(frozen=True)
@@ -69,7 +69,8 @@ class RunSpec:
         if _deeper_than(self.run_config, MAX_CONFIG_DEPTH):
             raise ExperimentError(f"run_config is nested deeper than {MAX_CONFIG_DEPTH}")
         if self.kind == "experiment":
-            experiment_of(self.experiment)
+            loads(self.experiment, "the experiment")
+            experiment_of(self.experiment)  # long ones take seconds: later nobody has them
         elif not self.serverapp or not self.clientapp:
             raise ExperimentError("a Flower app needs both a serverapp and a clientapp")
         elif not 1 <= self.nodes <= MAX_APP_NODES:
@@ -130,7 +131,10 @@ def _to_read(dataset: str) -> tuple[str, ...]:
     """Packages without which a node can't read its own copy; asked often, so looked up once."""
     if dataset == "auto":
         return ()
-    return ("pillow",) if data.load_card(dataset).kind == "pictures" else ()
+    try:
+        return ("pillow",) if data.load_card(dataset).kind == "pictures" else ()
+    except ExperimentError:  # a data set that has gone: the run itself will say so
+        return ()
 
 
 def _deeper_than(value: object, levels: int) -> bool:

@@ -13,10 +13,24 @@ from fedbed.errors import ExperimentError
 from fedbed.experiment.base import ALL_SAMPLES, hint, problem
 
 if TYPE_CHECKING:
+    from pydantic import ValidationInfo
+
     from fedbed.data import Card
     from fedbed.experiment.schema import Experiment, Federation
 
 T = TypeVar("T")
+
+
+STORED = {"stored": True}
+"""Context of validation for an experiment that was checked before, when it was submitted.
+
+Its data set may have gone since, with a folder of the user's; its run must still be listed.
+"""
+
+
+def is_stored(info: ValidationInfo) -> bool:
+    """Whether the validation has the context STORED."""
+    return info.context == STORED
 
 
 def unique(values: Tuple[T, ...]) -> Tuple[T, ...]:
@@ -174,7 +188,6 @@ def _agents(section: Federation) -> None:
 
 def experiment(whole: Experiment) -> None:
     """Compare sections with one another, and try the strategy as the run will build it."""
-    _shapes(whole)
     _samples(whole)
     nodes = whole.federation.nodes
     for key, part in (("adversaries", whole.adversaries), ("stragglers", whole.stragglers)):
@@ -210,7 +223,7 @@ def experiment(whole: Experiment) -> None:
         raise problem("federation.strategy", str(error)) from None
 
 
-def _shapes(whole: Experiment) -> None:
+def shapes(whole: Experiment) -> None:
     """A task takes samples of one shape; nodes' data of their own are looked at there."""
     if whole.data.delivery == "node":
         return

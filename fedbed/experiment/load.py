@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from fedbed.errors import ExperimentError
 from fedbed.experiment import describe, yamlfile
+from fedbed.experiment.checks import STORED
 from fedbed.experiment.complaints import complaints, one_line
 from fedbed.experiment.schema import Experiment
 
@@ -61,8 +62,10 @@ def read_text(path: Union[str, Path], what: str = "an experiment file") -> str:
         raise ExperimentError(one_line(origin, line, "not text in UTF-8")) from None
 
 
-def loads(text: str, origin: str) -> Experiment:
+def loads(text: str, origin: str, stored: bool = False) -> Experiment:
     """Read an experiment from YAML text; `origin` is the name that messages give it.
+
+    stored: it was checked when it was submitted, and its data set need not be there any more.
 
     Raises:
         ExperimentError: it can't be read, or says something that can't be run.
@@ -74,11 +77,15 @@ def loads(text: str, origin: str) -> Experiment:
         raise ExperimentError(one_line(origin, error.line, str(error))) from None
     if data is None:
         raise ExperimentError(one_line(origin, 0, "the file is empty; wanted: name, task, ..."))
-    return from_data(data, origin, lines)
+    return from_data(data, origin, lines, stored)
 
 
-def from_data(data: Any, origin: str, lines: yamlfile.Lines | None = None) -> Experiment:
+def from_data(
+    data: Any, origin: str, lines: yamlfile.Lines | None = None, stored: bool = False
+) -> Experiment:
     """Check plain data, such as the body of a request, and make an experiment of it.
+
+    lines: where its keys stand in a file. stored: as in `loads`.
 
     Raises:
         ExperimentError: it says something that can't be run.
@@ -89,7 +96,7 @@ def from_data(data: Any, origin: str, lines: yamlfile.Lines | None = None) -> Ex
             one_line(origin, 0, f"given {kind} at the top; allowed: keys such as name and task")
         )
     try:
-        return Experiment.model_validate(data)
+        return Experiment.model_validate(data, context=STORED if stored else None)
     except ValidationError as error:
         found = complaints(error, lines or {})
         first = found[0]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Dict, Literal, Tuple
 
-from pydantic import Field, Strict, field_validator, model_validator
+from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 
 from fedbed.experiment import checks
 from fedbed.experiment.base import BatchSize, Duration, PositiveDuration, Section
@@ -83,8 +83,8 @@ class Data(Section):
 
     @field_validator("dataset")
     @classmethod
-    def _known(cls, dataset: str) -> str:
-        return checks.dataset(dataset)
+    def _known(cls, dataset: str, info: ValidationInfo) -> str:
+        return dataset if checks.is_stored(info) else checks.dataset(dataset)
 
 
 class StrategySpec(Section):
@@ -438,6 +438,8 @@ class Experiment(Section):
         return checks.unique(seeds)
 
     @model_validator(mode="after")
-    def _check(self) -> Experiment:
+    def _check(self, info: ValidationInfo) -> Experiment:
+        if not checks.is_stored(info):
+            checks.shapes(self)
         checks.experiment(self)
         return self

@@ -126,6 +126,18 @@ def test_an_old_agent_plays_no_part(section: str, ability: str, part: str) -> No
     assert RunSpec("x", text).lacks(old) == f"can't play {part} (update its agent)"
 
 
+def test_a_run_is_known_when_its_data_set_has_gone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDBED_DATA", str(tmp_path))
+    section = {"dataset": "gone", "delivery": "shared", "image_size": 8}
+    spec = RunSpec("x", json.dumps({"name": "x", "task": "mnist_softmax", "data": section}))
+    with pytest.raises(ExperimentError, match="unknown data set 'gone'"):
+        spec.check()
+    assert spec.need().nodes == 4
+    assert spec.lacks(member({"numpy": "2.0"}, abilities=IMAGE_SIZE)) == ""
+
+
 def test_ids_sort_by_time_and_name_the_experiment() -> None:
     made = new_run_id("My Réseau: 1")
     assert re.fullmatch(r"\d{8}-\d{6}-my-r-seau-1-[0-9a-f]{4}", made)
