@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
+from flwr.serverapp.strategy import Strategy
 
 from coordinator.runner.adversaries import Adversaries
 from coordinator.runner.average import average
@@ -28,8 +29,11 @@ from coordinator.runner.stragglers import Stragglers
 from coordinator.runner.twin import train as train_twin
 from coordinator.runs.spec import experiment_of
 from fedbed import codec, flower, tasks
+from fedbed.data import Split
 from fedbed.experiment import Experiment, strategies
 from fedbed.link.messages import AppRef
+from fedbed.strategies.reweighted import Reweighted
+from fedbed.tasks import Trainer
 from fedbed.tasks.schedule import learning_rate
 
 ARRAYS = "arrays"
@@ -97,9 +101,11 @@ class ExperimentRun:
             return MetricRecord(dict(trainer.evaluate(samples.whole.test)))
 
         chosen = experiment.federation.strategy
+        strategy = strategies.build(chosen.name, chosen.args, strategies.defaults(experiment))
+        _give_samples_kept_back(strategy, trainer, samples.kept_back)
         on_server = experiment.federation.evaluate in ("server", "both")
         driver.start(
-            strategies.build(chosen.name, chosen.args, strategies.defaults(experiment)),
+            strategy,
             grid,
             flower.array_of(initial),
             num_rounds=experiment.federation.rounds,
@@ -112,7 +118,7 @@ class ExperimentRun:
         if order.spec.twin and samples.whole is not None:
             seen = [_samples_seen(entry) for entry in driver.history]
             outcome.twin = train_twin(
-                experiment, seed, trainer, initial, samples.whole, seen, channel
+                experiment, seed, trainer, initial, samples.pooled(), seen, channel
             )
 
     def _configure_round(self, number: int, config: ConfigRecord) -> None:
@@ -138,6 +144,20 @@ class ExperimentRun:
 
 def _samples_seen(entry: dict[str, Any]) -> int:
     return sum(int(node["metrics"]["samples"]) for node in entry["nodes"])
+
+
+def _give_samples_kept_back(strategy: Strategy, trainer: Trainer, kept_back: Split | None) -> None:
+    """Let those strategies that look at losses find out a model's."""
+    if kept_back is None:
+        return
+
+    def loss(model: ArrayRecord) -> float:
+        trainer.load(flower.ndarrays_of(model))
+        return float(trainer.evaluate(kept_back)["loss"])
+
+    for layer in strategies.layers(strategy):
+        if isinstance(layer, Reweighted):
+            layer.validate = loss
 
 
 def _seed_everything(seed: int) -> None:

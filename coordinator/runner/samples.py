@@ -36,6 +36,15 @@ class Samples:
         """The data set, where the coordinator has it."""
         return self._division.whole
 
+    @property
+    def kept_back(self) -> Split | None:
+        """Training samples that neither nodes nor the twin see; None if there are none."""
+        return self._division.kept_back
+
+    def pooled(self) -> Dataset:
+        """Return all that the nodes hold together, with the test set: what the twin learns from."""
+        return self._division.pooled()
+
     def sizes(self) -> dict[int, int]:
         """Number of training samples of each partition, where the run deals them out."""
         return {p: len(indices) for p, indices in enumerate(self.train)}

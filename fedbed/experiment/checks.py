@@ -13,6 +13,7 @@ from fedbed.errors import ExperimentError
 from fedbed.experiment.base import ALL_SAMPLES, hint, problem
 
 if TYPE_CHECKING:
+    from flwr.serverapp.strategy import Strategy
     from pydantic import ValidationInfo
 
     from fedbed.data import Card
@@ -195,6 +196,12 @@ def experiment(whole: Experiment) -> None:
             raise problem(
                 f"{key}.nodes", f"is more than federation.nodes ({nodes}); allowed: 0 to {nodes}"
             )
+    if whole.data.delivery == "node" and whole.data.validation_samples:
+        raise problem(
+            "data.validation_samples",
+            "needs the training samples at the coordinator, but data.delivery is 'node'; "
+            "set it to 0",
+        )
     if whole.data.delivery == "node" and whole.centralised.enabled:
         raise problem(
             "centralised.enabled",
@@ -218,9 +225,23 @@ def experiment(whole: Experiment) -> None:
     from fedbed.experiment import strategies
 
     try:
-        strategies.build(spec.name, spec.args, strategies.defaults(whole))
+        strategy = strategies.build(spec.name, spec.args, strategies.defaults(whole))
     except ExperimentError as error:
         raise problem("federation.strategy", str(error)) from None
+    _fits_strategy(whole, list(strategies.layers(strategy)))
+
+
+def _fits_strategy(whole: Experiment, layers: Sequence[Strategy]) -> None:
+    """A strategy may need what another section leaves out."""
+    from fedbed.strategies.reweighted import Reweighted
+
+    by_loss = any(isinstance(s, Reweighted) and s.by == "validation-loss" for s in layers)
+    if by_loss and not whole.data.validation_samples:
+        raise problem(
+            "data.validation_samples",
+            "is 0, but weights by 'validation-loss' need samples that are kept back; "
+            "set it to some hundred",
+        )
 
 
 def shapes(whole: Experiment) -> None:
@@ -283,18 +304,24 @@ def _samples(whole: Experiment) -> None:
         return
     from fedbed.data.partition import overlaps
 
+    kept_back = whole.data.validation_samples
+    if kept_back >= samples:
+        raise problem(
+            "data.validation_samples",
+            f"{kept_back} leaves nothing of data.train_samples ({samples}) to train on",
+        )
     shards = whole.data.partition.args.get("shards_per_node", 1)
-    if samples < section.nodes * shards and not overlaps(whole.data.partition.scheme):
+    least = section.nodes * shards + kept_back
+    if samples < least and not overlaps(whole.data.partition.scheme):
         raise problem(
             "data.train_samples",
-            f"{samples} is too few for {section.nodes} nodes; "
-            f"allowed: {section.nodes * shards} or more",
+            f"{samples} is too few for {section.nodes} nodes; allowed: {least} or more",
         )
-    if samples < section.batch_size != ALL_SAMPLES:
+    if samples - kept_back < section.batch_size != ALL_SAMPLES:
         raise problem(
             "federation.batch_size",
-            f"{section.batch_size} is more than data.train_samples ({samples}); "
-            f"allowed: 1 to {samples}",
+            f"{section.batch_size} is more than data.train_samples ({samples - kept_back}); "
+            f"allowed: 1 to {samples - kept_back}",
         )
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Dict, List
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Dict, List, Tuple
 
 import numpy as np
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     Indices = NDArray[np.uint32]
 
 _MOST_NAMED = 5
+_MARK = 0x7E1D
+"""Keeps the choice of what is kept back apart from whatever else is drawn from a run's seed."""
 
 
 class Division:
@@ -32,6 +35,9 @@ class Division:
         self.whole: data.Dataset | None = None
         self.train: List[Indices] = []
         self.test: List[Indices] = []
+        self.kept_back: data.Split | None = None
+        """Training samples that neither nodes nor the twin see."""
+        self._dealt: Indices = np.empty(0, np.uint32)
         self.counts: NDArray[np.int64] = np.zeros((0, 0), np.int64)
         """What of each class each partition has, [partitions, classes]: samples, or pixels."""
         if self._spec.delivery == "node":
@@ -40,12 +46,24 @@ class Division:
         self.whole = data.load(self.name, spec.train_samples, spec.test_samples, spec.image_size)
         scheme, parts = self._spec.partition, experiment.federation.nodes
         train = self.whole.train
-        self.train = data.plan(
-            train.labels, parts, scheme.scheme, seed, train.groups, **scheme.args
-        )
+        self._dealt, kept_back = _divide(len(train), spec.validation_samples, seed)
+        if len(kept_back):
+            self.kept_back = train.take(kept_back)
+        pooled = self.pooled().train
+        plan = data.plan(pooled.labels, parts, scheme.scheme, seed, pooled.groups, **scheme.args)
+        # Partitions that are one and the same array stay so: they are dealt out as one.
+        moved = {id(indices): self._dealt[indices] for indices in plan}
+        self.train = [moved[id(indices)] for indices in plan]
         self.test = data.split_test(len(self.whole.test), parts, seed)
         self.counts = data.class_counts(train.y, self.train, len(self.whole.classes))
         self._check_classes(self.whole)
+
+    def pooled(self) -> data.Dataset:
+        """Return all that the nodes hold together, with the test set: what the twin learns from."""
+        assert self.whole is not None
+        if self.kept_back is None:
+            return self.whole
+        return replace(self.whole, train=self.whole.train.take(self._dealt))
 
     def describe(self) -> Dict[str, Any]:
         """Describe the division for a result; empty where only the nodes have data.
@@ -91,6 +109,18 @@ class Division:
             f"no node holds class {named}{more}: none of the {len(whole.train)} training samples "
             f"of {whole.name} in use is of it, but test samples are; {cure}"
         )
+
+
+def _divide(count: int, keep_back: int, seed: int) -> Tuple[Indices, Indices]:
+    """Return which samples are dealt out and which are kept back, both in ascending order."""
+    if keep_back >= count:
+        raise ExperimentError(
+            f"data.validation_samples is {keep_back}, but there are {count} training samples"
+        )
+    if not keep_back:
+        return np.arange(count, dtype=np.uint32), np.empty(0, np.uint32)
+    drawn = np.random.default_rng((_MARK, seed)).permutation(count).astype(np.uint32)
+    return np.sort(drawn[keep_back:]), np.sort(drawn[:keep_back])
 
 
 def _resolve(name: str) -> str:

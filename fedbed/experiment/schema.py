@@ -80,6 +80,12 @@ class Data(Section):
         description="Scale pictures and masks down to so many pixels at their shorter side, by a "
         "whole factor; null: as they are.",
     )
+    validation_samples: int = Field(
+        default=0,
+        ge=0,
+        description="Training samples, drawn from the seed, that the coordinator keeps back from "
+        "nodes and twin, for strategies that look at losses.",
+    )
 
     @field_validator("dataset")
     @classmethod
@@ -88,15 +94,16 @@ class Data(Section):
 
 
 class StrategySpec(Section):
-    """A Flower strategy. A bare name stands for the strategy with its default arguments."""
+    """A strategy. A bare name stands for the strategy with its default arguments."""
 
     name: Name = Field(
-        default="FedAvg", description="Name of a strategy in `flwr.serverapp.strategy`."
+        default="FedAvg",
+        description="Name of a strategy, Flower's or ours; docs/strategies.md lists them.",
     )
     args: Dict[str, Any] = Field(
         default_factory=dict,
         description="Arguments of the strategy's constructor; what is left out comes from "
-        "this file where it says the same thing, else from Flower.",
+        "this file where it says the same thing, else from the strategy.",
     )
 
     @model_validator(mode="before")

@@ -1,4 +1,4 @@
-"""Flower's strategies by name: which there are, what their constructors take, and building one.
+"""Strategies by name, Flower's and ours: which there are, what they take, and building one.
 
 Flower is imported on first use: it takes 0.3 s, and few commands need it.
 """
@@ -11,7 +11,19 @@ import math
 import os
 import types
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any, Dict, Iterator, List, Mapping, Type, Union, get_args
+from typing import (
+    TYPE_CHECKING,
+    Any,
+    Dict,
+    Iterator,
+    List,
+    Literal,
+    Mapping,
+    Type,
+    Union,
+    get_args,
+    get_origin,
+)
 
 from fedbed.errors import ExperimentError, RequirementMissing
 from fedbed.experiment.base import hint
@@ -62,7 +74,7 @@ def build(name: str, args: Mapping[str, object], defaults: Mapping[str, object])
     """Make a strategy.
 
     Args:
-        name: class name in `flwr.serverapp.strategy`.
+        name: class name in `flwr.serverapp.strategy` or `fedbed.strategies`.
         args: constructor arguments from the experiment file. A wrapper's `strategy` is a name or
             {name, args}, FedAvg where it is left out.
         defaults: used for arguments that the constructor has and `args` leaves out.
@@ -104,6 +116,16 @@ def build(name: str, args: Mapping[str, object], defaults: Mapping[str, object])
         raise ExperimentError(f"{name} refuses its arguments: {text}") from error
 
 
+def layers(strategy: Strategy) -> Iterator[Strategy]:
+    """Yield a strategy and, where it is a wrapper, all that it is around, from the outside in."""
+    from flwr.serverapp.strategy import Strategy
+
+    layer: object = strategy
+    while isinstance(layer, Strategy):
+        yield layer
+        layer = getattr(layer, "strategy", None)
+
+
 def _nested(where: str, given: object, defaults: Mapping[str, object]) -> Strategy:
     if isinstance(given, str):
         given = {"name": given}
@@ -123,12 +145,16 @@ def _classes() -> Dict[str, Type[Strategy]]:
     os.environ.setdefault("FLWR_DISABLE_UPDATE_CHECK", "1")
     try:
         from flwr.serverapp import strategy as module
+
+        from fedbed import strategies as ours
+
+        own = ours.classes()
     except ImportError as error:
         raise RequirementMissing(
             "strategies need Flower; install it with: pip install 'fedbed[coordinator]'"
         ) from error
     found = {name: getattr(module, name) for name in module.__all__}
-    return {
+    flowers = {
         name: cls
         for name, cls in found.items()
         if inspect.isclass(cls)
@@ -136,6 +162,7 @@ def _classes() -> Dict[str, Type[Strategy]]:
         and not inspect.isabstract(cls)
         and not name.startswith(_FOR_TREES)
     }
+    return {**flowers, **own}
 
 
 def _parameters(cls: Type[Strategy]) -> Dict[str, inspect.Parameter]:
@@ -148,7 +175,7 @@ def _parameters(cls: Type[Strategy]) -> Dict[str, inspect.Parameter]:
 
 def _options(annotation: Any) -> List[Any]:
     """Return the kinds of value that an annotation allows; nothing known allows nothing."""
-    if isinstance(annotation, types.UnionType) or getattr(annotation, "__origin__", 0) is Union:
+    if isinstance(annotation, types.UnionType) or get_origin(annotation) is Union:
         return list(get_args(annotation))
     return [annotation]
 
@@ -160,15 +187,24 @@ def _is_strategy(annotation: Any) -> bool:
 
 
 def _is_settable(annotation: Any) -> bool:
-    return _is_strategy(annotation) or all(kind in _KINDS for kind in _options(annotation))
+    if _is_strategy(annotation) or get_origin(annotation) is Literal:
+        return True
+    return all(kind in _KINDS for kind in _options(annotation))
 
 
 def _wanted(annotation: Any) -> str:
+    if get_origin(annotation) is Literal:
+        return " | ".join(str(choice) for choice in get_args(annotation))
     return " or ".join(_KINDS[kind] for kind in _options(annotation))
 
 
 def _checked(where: str, value: object, annotation: Any) -> object:
     """Check the kind ourselves: most constructors take anything and fail in the first round."""
+    if get_origin(annotation) is Literal:
+        if value not in get_args(annotation):
+            wanted = _wanted(annotation)
+            raise ExperimentError(f"{where}: given {repr(value)[:60]}; allowed: {wanted}")
+        return value
     kinds = _options(annotation)
     if type(value) is int and float in kinds and int not in kinds:
         value = float(value) if abs(value) < 2**53 else math.inf

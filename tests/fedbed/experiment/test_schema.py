@@ -156,6 +156,22 @@ def test_sections_are_compared() -> None:
     make(data={"delivery": "node"}, centralised={"enabled": False})
 
 
+def test_samples_that_are_kept_back_are_there_and_asked_for() -> None:
+    args = {"name": "Reweighted", "args": {"by": "validation-loss"}}
+    wrapped = {"name": "AverageOfRounds", "args": {"strategy": args}}
+    for strategy in (args, wrapped):
+        text = complaint(federation={"strategy": strategy})
+        assert text.startswith("data.validation_samples: is 0, but weights by 'validation-loss'")
+    make(data={"validation_samples": 100}, federation={"strategy": wrapped})
+    own = {"delivery": "node", "validation_samples": 1}
+    text = complaint(data=own, centralised={"enabled": False})
+    assert text.startswith("data.validation_samples: needs the training samples at the coordinator")
+    text = complaint(data={"train_samples": 50, "validation_samples": 50})
+    assert text.startswith("data.validation_samples: 50 leaves nothing of data.train_samples (50)")
+    text = complaint(data={"train_samples": 50, "validation_samples": 47})
+    assert text == "data.train_samples: 50 is too few for 4 nodes; allowed: 51 or more"
+
+
 @pytest.mark.parametrize(
     ("given", "wanted"),
     [

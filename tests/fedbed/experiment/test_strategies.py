@@ -1,4 +1,4 @@
-"""Flower's strategies, built from names and arguments."""
+"""Strategies, Flower's and ours, built from names and arguments."""
 
 from __future__ import annotations
 
@@ -25,6 +25,7 @@ def _defaults(**federation: Any) -> dict[str, object]:
 def test_names() -> None:
     names = strategy_names()
     assert {"FedAvg", "FedProx", "FedAdam", "Krum", DP} <= set(names)
+    assert {"AverageOfRounds", "PooledStatistics", "Reweighted"} <= set(names)
     assert not {"Strategy", "Result"} & set(names)
     assert names == sorted(names)
 
@@ -67,7 +68,11 @@ def test_wrappers_take_a_strategy(inner: Any) -> None:
 @pytest.mark.parametrize(
     ("name", "args", "wanted"),
     [
-        ("fedavg", {}, "unknown strategy 'fedavg' (did you mean 'FedAvg'?); allowed: Bulyan, "),
+        (
+            "fedavg",
+            {},
+            "unknown strategy 'fedavg' (did you mean 'FedAvg'?); allowed: Average",
+        ),
         ("Strategy", {}, "unknown strategy 'Strategy'"),
         ("FedProx", {"mu": 1}, "FedProx has no argument 'mu'"),
         ("FedProx", {"proximal_m": 1}, "argument 'proximal_m' (did you mean 'proximal_mu'?)"),
@@ -83,6 +88,10 @@ def test_wrappers_take_a_strategy(inner: Any) -> None:
         (DP, {**DP_ARGS, "strategy": {"name": "FedAvg", "args": 1}}, "args must be a mapping"),
         (DP, {**DP_ARGS, "strategy": "FedAv"}, "unknown strategy 'FedAv' (did you mean"),
         (DP, {**DP_ARGS, "clipping_norm": -1.0}, "refuses its arguments: The clipping norm should"),
+        ("AverageOfRounds", {"over": "mean"}, "over: given 'mean'; allowed: uniform | exponential"),
+        ("AverageOfRounds", {"over": ["uniform"]}, "over: given ['uniform']; allowed: uniform | "),
+        ("AverageOfRounds", {"last": 0}, "refuses its arguments: last is 0, but must be 1 or more"),
+        ("Reweighted", {"strategy": {"name": "FedAvg", "args": {"x": 1}}}, "FedAvg has no arg"),
         ("FedTrimmedAvg", {"beta": 0.7}, "refuses its arguments: `beta` must be in the range"),
     ],
 )
