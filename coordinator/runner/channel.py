@@ -1,6 +1,7 @@
 """The pipe to the coordinator: JSON lines on standard input and output.
 
-A reader thread sorts what comes in: exchanges have a queue each, everything else shares one.
+A reader thread sorts what comes in: exchanges have a queue each, or share one (an inbox) where
+somebody waits for whichever speaks first; everything else shares one too.
 When the pipe closes the coordinator is gone, and so is this process, at once: the next coordinator
 starts another one from the last checkpoint.
 """
@@ -20,6 +21,9 @@ ORPHANED = 3
 """Exit code of a process whose coordinator is gone."""
 
 
+Inbox = queue.Queue[dict[str, Any]]
+
+
 class RunStopped(Interrupted):
     """An operator stopped the run."""
 
@@ -32,8 +36,8 @@ class Channel:
         self._in = pipes.take_stdin()
         self._write_guard = threading.Lock()
         self._ask_guard = threading.Lock()
-        self._answers: queue.Queue[dict[str, Any]] = queue.Queue()
-        self._windows: dict[str, queue.Queue[dict[str, Any]]] = {}
+        self._answers: Inbox = queue.Queue()
+        self._windows: dict[str, Inbox] = {}
         self._stopped = threading.Event()
         self._reader = threading.Thread(target=self._read, name="channel", daemon=True)
 
@@ -59,9 +63,12 @@ class Channel:
             self.tell(op, **fields)
             return self._next(self._answers)
 
-    def open_window(self, window: str) -> queue.Queue[dict[str, Any]]:
-        """Return the queue into which an exchange's replies will come."""
-        waiting = self._windows.setdefault(window, queue.Queue())
+    def open_window(self, window: str, inbox: Inbox | None = None) -> Inbox:
+        """Return the queue into which an exchange's replies will come: `inbox`, if that is given.
+
+        Messages say of which window they are; `receive_any` takes them out of an inbox.
+        """
+        waiting = self._windows.setdefault(window, queue.Queue() if inbox is None else inbox)
         if self._stopped.is_set():
             # The reader has told the queues that there were; this one is younger.
             waiting.put({"event": "stop"})
@@ -76,6 +83,10 @@ class Channel:
         waiting = self._windows[window]
         return None if waiting.empty() else self._next(waiting)
 
+    def receive_any(self, inbox: Inbox) -> dict[str, Any]:
+        """Wait for the next message of any window of an inbox; RunStopped as in `receive`."""
+        return self._next(inbox)
+
     def close_window(self, window: str) -> None:
         """Forget an exchange's queue."""
         self._windows.pop(window, None)
@@ -85,7 +96,7 @@ class Channel:
         if self._stopped.is_set():
             raise RunStopped("the run was stopped")
 
-    def _next(self, messages: queue.Queue[dict[str, Any]]) -> dict[str, Any]:
+    def _next(self, messages: Inbox) -> dict[str, Any]:
         message = messages.get()
         if message.get("event") == "stop":
             messages.put(message)

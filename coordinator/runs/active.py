@@ -55,6 +55,10 @@ class ActiveRun:
         self._on_open = on_open
         self._fleet_changed = asyncio.Event()
         self.stop_asked = False
+        self._watching = ""
+        """The window under which the process wants to hear who is there; empty: it doesn't."""
+        self._seen: dict[int, str] | None = None
+        """Whom it has heard of last: node by partition."""
         self._removed: dict[str, list[str]] = {}
         """Window -> partitions that it asks nobody, because their node was removed."""
         self._tasks: set[asyncio.Task[None]] = set()
@@ -72,6 +76,7 @@ class ActiveRun:
         """A node came or went: who waits for nodes looks again."""
         self._fleet_changed.set()
         self._fleet_changed = asyncio.Event()
+        self._tell_who_is_there()
 
     def wait_explained(self) -> str:
         """Say what the run waits for right now; empty if for nothing."""
@@ -95,6 +100,12 @@ class ActiveRun:
             task.add_done_callback(self._tasks.discard)
         elif op == "send":
             await self._send(message)
+        elif op == "watch":
+            self._watching, self._seen = str(message["window"]), None
+            self._tell_who_is_there()
+        elif op == "withdraw":
+            for window in message["windows"]:
+                self._board.withdraw(str(window))
         elif op == "publish":
             self._on_publish(self, message)
         elif op == "refused":
@@ -142,6 +153,7 @@ class ActiveRun:
 
     def forget_questions(self) -> None:
         """The process is gone: its successor must not get the answers to its questions."""
+        self._watching = ""
         for task in list(self._tasks):
             task.cancel()
 
@@ -168,6 +180,20 @@ class ActiveRun:
                 self._board.node_lost(member.id)
         self._on_open(message["window"])
 
+    def _tell_who_is_there(self) -> None:
+        """Tell a process that watches of all who can take part, where that has changed."""
+        if not self._watching:
+            return
+        live = self._live()
+        there = {p: member.id for p, member in live.items()}
+        if there != self._seen:
+            self._seen = there
+            nodes = self._described(live)
+            self.process.tell({"event": "nodes", "window": self._watching, "nodes": nodes})
+
+    def _live(self) -> dict[int, Member]:
+        return {p: m for p, m in self.members().items() if m.live and not m.drained}
+
     async def _answer_nodes(self, message: dict[str, Any]) -> None:
         """Tell the process who can take part, once that is enough of them or the time is up.
 
@@ -179,8 +205,7 @@ class ActiveRun:
         grace_s = min(float(message["grace_s"]), timeout_s)
         try:
             while True:
-                members = self.members()
-                live = {p: m for p, m in members.items() if m.live and not m.drained}
+                members, live = self.members(), self._live()
                 waited = time.monotonic() - begin
                 enough = len(live) >= at_least
                 limit = grace_s if enough else timeout_s
@@ -205,21 +230,24 @@ class ActiveRun:
             {
                 "event": "nodes",
                 "enough": enough,
-                "nodes": [
-                    {
-                        "partition": p,
-                        "name": alias(m.name, p, self.spec.is_virtual),
-                        "node": m.name,
-                        "compressors": m.compressors,
-                        "profile": vars(m.profile),
-                        "agent": vars(m.cost),
-                        "labels": m.labels,
-                    }
-                    for p, m in sorted(live.items())
-                ],
+                "nodes": self._described(live),
                 "away": sorted({_named(m) for p, m in members.items() if p not in live}),
             }
         )
+
+    def _described(self, members: Mapping[int, Member]) -> list[dict[str, Any]]:
+        return [
+            {
+                "partition": p,
+                "name": alias(m.name, p, self.spec.is_virtual),
+                "node": m.name,
+                "compressors": m.compressors,
+                "profile": vars(m.profile),
+                "agent": vars(m.cost),
+                "labels": m.labels,
+            }
+            for p, m in sorted(members.items())
+        ]
 
 
 def _each(members: Mapping[int, Member]) -> list[Member]:

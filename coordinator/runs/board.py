@@ -180,6 +180,12 @@ class Board:
             self.on_wait(window_id, verdict.check_at)
         return verdict
 
+    def withdraw(self, window_id: str) -> None:
+        """Close a window whose results are wanted no more; what is closed already stays so."""
+        window = self.windows.get(window_id)
+        if window is not None:
+            self._close(window, Verdict(True, "withdrawn", True, self._now()))
+
     def suspend(self, run: str) -> None:
         """The run's process is gone and will come back: nothing is offered, results are welcome."""
         for window in self.windows_of(run):

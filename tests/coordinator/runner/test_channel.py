@@ -88,6 +88,31 @@ channel.tell('got', answer=answer['n'], first=channel.receive('w')['m'],
         assert got["third"] is None
 
 
+def test_windows_may_share_an_inbox() -> None:
+    code = """
+import queue
+inbox = queue.Queue()
+for window in 'ab':
+    channel.open_window(window, inbox)
+channel.open_window('alone')
+channel.tell('ready')
+heard = [channel.receive_any(inbox)['window'] for _ in range(3)]
+channel.close_window('a')
+channel.tell('heard', windows=heard, alone=channel.receive('alone')['m'])
+try:
+    channel.receive_any(inbox)
+except RunStopped:
+    channel.tell('stopped')
+"""
+    with child(code) as process:
+        assert hear(process) == {"op": "ready"}
+        for window in ("b", "alone", "a", "b"):
+            tell(process, event="reply", window=window, m=4)
+        assert hear(process) == {"op": "heard", "windows": ["b", "a", "b"], "alone": 4}
+        tell(process, event="stop")
+        assert hear(process) == {"op": "stopped"}
+
+
 def test_a_stop_reaches_every_wait() -> None:
     code = """
 channel.open_window('w')

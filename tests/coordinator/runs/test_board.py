@@ -266,3 +266,30 @@ def test_what_comes_in_closes_a_window_even_then() -> None:
     desk.board.hold("no room")
     desk.board.done("w.0")
     assert [verdict.reason for _, verdict in desk.closed] == ["all in"]
+
+
+def test_a_window_that_is_withdrawn_closes_and_its_items_are_stale() -> None:
+    desk = Desk()
+    desk.put_out(["a", "b"])
+    desk.board.done("w.0")
+    desk.board.withdraw("w")
+    desk.board.withdraw("w")
+    desk.board.withdraw("unknown")
+    assert [(window, verdict.reason) for window, verdict in desk.closed] == [("w", "withdrawn")]
+    assert desk.board.stale("b", ["w.1"]) == ["w.1"]
+    assert offered(desk, "b") is None
+
+
+def test_a_window_that_needs_nothing_closes_when_its_node_is_lost() -> None:
+    desk = Desk()
+    desk.put_out(["a"], quorum=0, grace_s=5.0)
+    desk.board.node_lost("a")
+    assert desk.checks[-1] == ("w", 5.0)
+    desk.now = 3.0
+    desk.board.node_back("a")
+    desk.now = 50.0
+    desk.board.node_lost("a")
+    assert not desk.closed
+    desk.now = 55.0
+    desk.board.check("w")
+    assert desk.closed[0][1].reason == "the others were lost"
