@@ -6,7 +6,7 @@ import json
 import logging
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -37,6 +37,8 @@ class Checkpoint:
     traffic: tuple[int, int] = (0, 0)
     elapsed_s: float = 0.0
     started_at: float = 0.0
+    under_way: dict[str, Any] = field(default_factory=dict)
+    """What asynchronous rounds had out: JSON-ready."""
 
 
 def _at_once(write: Callable[[], None]) -> None:
@@ -57,10 +59,11 @@ class Checkpoints:
         self._writer = ThreadPoolExecutor(1, "checkpoint")
         self._writing: Future[None] | None = None
 
-    def begin(self, checkpoint: Checkpoint) -> None:
+    def begin(self, checkpoint: Checkpoint, needed: Collection[int] = ()) -> None:
         """Begin to write a checkpoint, of the random state as it is now; `settle` ends it.
 
-        Its arrays must not change until then.
+        Its arrays must not change until then. needed: older rounds whose `model_of` is still
+        asked for.
         """
         self.settle()
         plain = {
@@ -73,12 +76,16 @@ class Checkpoints:
             "elapsed_s": checkpoint.elapsed_s,
             "started_at": checkpoint.started_at,
             "random": _random_state(),
+            "under_way": checkpoint.under_way,
         }
         arrays: ArrayMap = {"plain": np.frombuffer(json.dumps(plain).encode(), np.uint8)}
         arrays.update({f"model/{k}": v for k, v in checkpoint.model.items()})
         arrays.update({f"strategy/{k}": v for k, v in checkpoint.strategy_arrays.items()})
-        path = self._folder / f"round-{checkpoint.round:06d}{SUFFIX}"
-        self._writing = self._writer.submit(self._patiently, lambda: self._write(path, arrays))
+        path = self._path(checkpoint.round)
+        kept = {self._path(number) for number in needed}
+        self._writing = self._writer.submit(
+            self._patiently, lambda: self._write(path, arrays, kept)
+        )
 
     def settle(self) -> None:
         """Wait until what was begun is on disk; OSError if it can't be written."""
@@ -86,8 +93,19 @@ class Checkpoints:
             writing, self._writing = self._writing, None
             writing.result()
 
-    def _write(self, path: Path, arrays: ArrayMap) -> None:
-        """Write by atomic rename and sync, then drop all but the newest two."""
+    def model_of(self, number: int) -> ArrayMap | None:
+        """Return the model after a round, None where its checkpoint is gone or damaged."""
+        try:
+            arrays = codec.decode(self._path(number).read_bytes())
+        except (PayloadError, OSError):
+            return None
+        return _below(arrays, "model/")
+
+    def _path(self, number: int) -> Path:
+        return self._folder / f"round-{number:06d}{SUFFIX}"
+
+    def _write(self, path: Path, arrays: ArrayMap, kept: Collection[Path]) -> None:
+        """Write by atomic rename and sync, then drop all but the newest two and `kept`."""
         self._folder.mkdir(parents=True, exist_ok=True)
         data = codec.encode(arrays, "raw")
         temporary = path.with_suffix(".new")
@@ -97,7 +115,8 @@ class Checkpoints:
             os.fsync(f.fileno())
         temporary.replace(path)
         for old in sorted(self._folder.glob(f"*{SUFFIX}"))[:-KEPT]:
-            old.unlink()
+            if old not in kept:
+                old.unlink()
 
     def latest(self) -> Checkpoint | None:
         """Read the newest checkpoint and put the random state back; None if there is none.
@@ -123,6 +142,7 @@ class Checkpoints:
                 traffic=(plain["traffic"][0], plain["traffic"][1]),
                 elapsed_s=plain["elapsed_s"],
                 started_at=plain["started_at"],
+                under_way=plain.get("under_way", {}),
             )
         return None
 

@@ -8,7 +8,7 @@ public methods in the same order and returns the same Result, and it is put in p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
@@ -84,23 +84,10 @@ class Driver:
             raise RunFailed("the app gave its strategy another Grid than it was called with")
         train_config = ConfigRecord() if train_config is None else train_config
         evaluate_config = ConfigRecord() if evaluate_config is None else evaluate_config
-        strategy.summary()
-        self.planned = num_rounds
-        self._grid.lazy = True
         result = Result()
-        arrays = initial_arrays
-        begin = 1
-        if self.resumed is not None:
-            arrays = self._resume(strategy, result)
-            begin = self.resumed.round + 1
-            self.resumed = None
-        elif evaluate_fn is not None:
-            first = evaluate_fn(0, arrays)
-            if first is not None:
-                self.initial = dict(first)
-                result.evaluate_metrics_serverapp[0] = first
+        done, arrays = self._begin(strategy, initial_arrays, num_rounds, evaluate_fn, result)
         try:
-            for number in range(begin, num_rounds + 1):
+            for number in range(done + 1, num_rounds + 1):
                 if self.is_enough(self.history):
                     break
                 phase = {"phase": "round", "round": number, "rounds": num_rounds}
@@ -117,11 +104,36 @@ class Driver:
                 )
         finally:
             self._settle_checkpoint()
+        self._end(arrays, result)
+        return result
+
+    def _begin(
+        self,
+        strategy: Strategy,
+        initial: ArrayRecord,
+        num_rounds: int,
+        evaluate_fn: EvaluateFn | None,
+        result: Result,
+    ) -> tuple[int, ArrayRecord]:
+        """Return how many rounds earlier processes have done, and the model after them."""
+        strategy.summary()
+        self.planned = num_rounds
+        self._grid.lazy = True
+        if self.resumed is not None:
+            done, arrays = self.resumed.round, self._resume(strategy, result)
+            self.resumed = None
+            return done, arrays
+        first = None if evaluate_fn is None else evaluate_fn(0, initial)
+        if first is not None:
+            self.initial = dict(first)
+            result.evaluate_metrics_serverapp[0] = first
+        return 0, initial
+
+    def _end(self, arrays: ArrayRecord, result: Result) -> None:
         self._grid.lazy = False
         self._grid.round = 0
         self.model = arrays
         result.arrays = arrays
-        return result
 
     def _round(
         self,
@@ -174,7 +186,7 @@ class Driver:
             result.evaluate_metrics_serverapp[number] = server_metrics
         evaluate_s = time.monotonic() - evaluating
         self.model = arrays
-        entry = _summary(number, grid.log, train_metrics, node_metrics, server_metrics)
+        entry = summary(number, grid.log, train_metrics, node_metrics, server_metrics)
         if choice is not None:
             entry["selection"] = described(choice)
         entry["aggregate_s"] = round(aggregate_s, 4)
@@ -197,7 +209,13 @@ class Driver:
         return arrays
 
     def _checkpoint(
-        self, strategy: Strategy, number: int, arrays: ArrayRecord, result: Result
+        self,
+        strategy: Strategy,
+        number: int,
+        arrays: ArrayRecord,
+        result: Result,
+        under_way: dict[str, Any] | None = None,
+        needed: Collection[int] = (),
     ) -> None:
         plain, held = strategy_state.capture(strategy)
         self._checkpoints.begin(
@@ -218,7 +236,9 @@ class Driver:
                 traffic=(self._grid.bytes_up, self._grid.bytes_down),
                 elapsed_s=self.elapsed_s,
                 started_at=self.started_at,
-            )
+                under_way=under_way or {},
+            ),
+            needed,
         )
 
     def _settle_checkpoint(self) -> None:
@@ -247,7 +267,7 @@ class Driver:
         return flower.array_of(held.model)
 
 
-def _summary(
+def summary(
     number: int,
     exchanges: list[Exchanged],
     train_metrics: MetricRecord | None,

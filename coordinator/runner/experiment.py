@@ -10,6 +10,7 @@ from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from flwr.serverapp.strategy import Strategy
 
 from coordinator.runner.adversaries import Adversaries
+from coordinator.runner.asynchronous import AsynchronousDriver
 from coordinator.runner.average import average
 from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoints
@@ -26,6 +27,7 @@ from coordinator.runner.samples import Samples
 from coordinator.runner.screening import Screening
 from coordinator.runner.selector import Selector
 from coordinator.runner.stragglers import Stragglers
+from coordinator.runner.stream import StreamGrid
 from coordinator.runner.twin import train as train_twin
 from coordinator.runs.spec import experiment_of
 from fedbed import codec, flower, tasks
@@ -67,8 +69,15 @@ class ExperimentRun:
         items = ItemMaker(order.run, order.partitions, policy, app, blobs, seed)
         items.data = samples.deal(blobs)
         items.expect = [codec.ArraySpec(name, str(a.dtype), a.shape) for name, a in initial.items()]
-        grid = EdgeGrid(channel, order.number, policy, items)
-        grid.screening = Screening(experiment.screening, samples.sizes())
+        chosen = experiment.federation.strategy
+        strategy = strategies.build(chosen.name, chosen.args, strategies.defaults(experiment))
+        _give_samples_kept_back(strategy, trainer, samples.kept_back)
+        flower.become(order.number, flower.SERVER_NODE_ID)
+        flower.replace_averaging(average)
+        checkpoints = Checkpoints(order.folder / "checkpoint", patience)
+        grid, driver = _driver_for(strategy, channel, order.number, policy, items, checkpoints)
+        one_by_one = strategies.is_asynchronous(strategy)
+        grid.screening = Screening(experiment.screening, samples.sizes(), one_by_one)
         adversaries = Adversaries.choose(experiment.adversaries, order.partitions, seed)
         items.adversaries = outcome.adversaries = adversaries
         if adversaries.partitions and not order.resume:
@@ -77,11 +86,7 @@ class ExperimentRun:
         items.stragglers = outcome.stragglers = stragglers
         if stragglers.partitions and not order.resume:
             channel.publish("event", stragglers.describe())
-        outcome.grid = grid
-        flower.become(order.number, flower.SERVER_NODE_ID)
-        flower.replace_averaging(average)
-        checkpoints = Checkpoints(order.folder / "checkpoint", patience)
-        outcome.driver = driver = Driver(grid, channel, checkpoints)
+        outcome.grid, outcome.driver = grid, driver
         if order.resume:
             driver.resumed = checkpoints.latest()
         driver.configure_round = self._configure_round
@@ -95,14 +100,14 @@ class ExperimentRun:
             # Before anything is trained: whom it can't choose now it never can.
             driver.selector.check()
 
-        def evaluate(_round: int, arrays: ArrayRecord) -> MetricRecord:
+        def evaluate(number: int, arrays: ArrayRecord) -> MetricRecord | None:
             assert samples.whole is not None
+            federation = experiment.federation
+            if number % federation.evaluate_every and number != federation.rounds:
+                return None
             trainer.load(flower.ndarrays_of(arrays))
             return MetricRecord(dict(trainer.evaluate(samples.whole.test)))
 
-        chosen = experiment.federation.strategy
-        strategy = strategies.build(chosen.name, chosen.args, strategies.defaults(experiment))
-        _give_samples_kept_back(strategy, trainer, samples.kept_back)
         on_server = experiment.federation.evaluate in ("server", "both")
         driver.start(
             strategy,
@@ -144,6 +149,22 @@ class ExperimentRun:
 
 def _samples_seen(entry: dict[str, Any]) -> int:
     return sum(int(node["metrics"]["samples"]) for node in entry["nodes"])
+
+
+def _driver_for(
+    strategy: Strategy,
+    channel: Channel,
+    number: int,
+    policy: Policy,
+    items: ItemMaker,
+    checkpoints: Checkpoints,
+) -> tuple[EdgeGrid, Driver]:
+    """Return what drives the strategy, in rounds or without, and the Grid for that."""
+    if strategies.is_asynchronous(strategy):
+        stream = StreamGrid(channel, number, policy, items)
+        return stream, AsynchronousDriver(stream, channel, checkpoints)
+    grid = EdgeGrid(channel, number, policy, items)
+    return grid, Driver(grid, channel, checkpoints)
 
 
 def _give_samples_kept_back(strategy: Strategy, trainer: Trainer, kept_back: Split | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from flwr.app import Message, RecordDict
 from flwr.serverapp import Grid
 from flwr.supercore.run import Run
 
-from coordinator.runner.channel import Channel
+from coordinator.runner.channel import Channel, Inbox
 from coordinator.runner.exchanges import Exchanged, Outgoing, Participant
 from coordinator.runner.items import ItemMaker
 from coordinator.runner.kept import KeptArrays
@@ -121,14 +121,7 @@ class EdgeGrid(Grid):
                 f"{policy.least(self._partitions)} are needed (missing: {self._away}); "
                 f"waited {policy.nodes_timeout_s:.0f} s"
             )
-        with self._guard:
-            for node in nodes:
-                self.participants[int(node["partition"])] = Participant.of(node)
-            compromises = self._items.agree(self.participants.values())
-        for text in compromises:
-            if text not in self._said:
-                self._said.add(text)
-                self._channel.publish("event", text)
+        self._meet(nodes)
         return [self.participants[int(node["partition"])] for node in nodes]
 
     def send_and_receive(
@@ -201,22 +194,44 @@ class EdgeGrid(Grid):
             del self._pushed[message_id]
         return found
 
-    def take_files(self) -> list[Path]:
+    def take_files(self, needed: Collection[str] = ()) -> list[Path]:
         """The round is over: return the files of its results, and remove older models.
 
-        The files are needed no more once the round's checkpoint is on disk.
+        The files are needed no more once the round's checkpoint is on disk. needed: hashes of
+        older models that nodes still train on.
         """
         self._kept.clear()
         files = [file for exchanged in self.log for file in exchanged.files]
         self.log.clear()
-        self._items.forget_models()
+        self._items.forget_models(needed)
         return files
+
+    def _meet(self, nodes: list[dict[str, Any]]) -> None:
+        """Note who the nodes are, and tell watchers what not all of them can do."""
+        with self._guard:
+            for node in nodes:
+                self.participants[int(node["partition"])] = Participant.of(node)
+            compromises = self._items.agree(self.participants.values())
+        for text in compromises:
+            if text not in self._said:
+                self._said.add(text)
+                self._channel.publish("event", text)
 
     def _prepare(self, sent: list[Message], timeout: float | None) -> Outgoing:
         with self._guard:
             self._short_since = None
             self.exchanges += 1
             number = self.exchanges
+        return self._make(sent, timeout, number)
+
+    def _make(
+        self,
+        sent: list[Message],
+        timeout: float | None,
+        number: int,
+        version: int | None = None,
+    ) -> Outgoing:
+        """Make the items of the exchange of that number; see `ItemMaker.begin` for `version`."""
         kind = sent[0].metadata.message_type
         what = "training" if kind.startswith("train") else kind
         label = f"round {self.round}: {what}" if self.round else what
@@ -225,7 +240,7 @@ class EdgeGrid(Grid):
             deadline = min(deadline, timeout)
         began = time.monotonic()
         outgoing = Outgoing(f"{self._items.run_id}.{number:06d}", label, kind, deadline, began)
-        self._items.begin(number)
+        self._items.begin(number, version)
         for message in sent:
             partition = message.metadata.dst_node_id - 1
             item_id = f"{outgoing.window}.{partition}"
@@ -237,10 +252,13 @@ class EdgeGrid(Grid):
         outgoing.encode_s = time.monotonic() - began
         return outgoing
 
-    def _send(self, outgoing: Outgoing) -> None:
+    def _send(
+        self, outgoing: Outgoing, inbox: Inbox | None = None, quorum: int | None = None
+    ) -> None:
+        """Put the items out. inbox: where the answers come; quorum: if not the policy's."""
         asked = len(outgoing.items)
         specs = self._items.expect if outgoing.kind == "train" else None
-        self._channel.open_window(outgoing.window)
+        self._channel.open_window(outgoing.window, inbox)
         outgoing.closed = False
         outgoing.missing.clear()
         outgoing.replies.clear()
@@ -250,7 +268,7 @@ class EdgeGrid(Grid):
             window=outgoing.window,
             label=outgoing.label,
             items=[unparse(item) for item in outgoing.items],
-            quorum=self._policy.least(asked),
+            quorum=self._policy.least(asked) if quorum is None else quorum,
             enough=self._policy.enough(asked) if outgoing.kind == "train" else asked,
             deadline_s=outgoing.limit_s,
             rejoin_grace_s=self._policy.rejoin_grace_s,
@@ -276,17 +294,21 @@ class EdgeGrid(Grid):
                 if not wait:
                     return
                 event = self._channel.receive(outgoing.window)
-            if event["event"] == "reply":
-                self._take_reply(outgoing, event)
-                came += 1
-            elif event["event"] == "again":
-                self._note_retry(outgoing, event)
-            elif event["event"] == "closed":
-                outgoing.close(event)
-                self._channel.close_window(outgoing.window)
-                self._tell_traffic()
-            else:
-                raise by_code()[event["code"]](event["detail"])
+            self._take_event(outgoing, event)
+            came += event["event"] == "reply"
+
+    def _take_event(self, outgoing: Outgoing, event: dict[str, Any]) -> None:
+        """Take in what the coordinator says of an exchange."""
+        if event["event"] == "reply":
+            self._take_reply(outgoing, event)
+        elif event["event"] == "again":
+            self._note_retry(outgoing, event)
+        elif event["event"] == "closed":
+            outgoing.close(event)
+            self._channel.close_window(outgoing.window)
+            self._tell_traffic()
+        else:
+            raise by_code()[event["code"]](event["detail"])
 
     def _take_reply(self, outgoing: Outgoing, event: dict[str, Any]) -> None:
         partition = int(event["item"].rsplit(".", 1)[1])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 import numpy as np
 from flwr.app import ArrayRecord, Message
@@ -42,7 +42,9 @@ class ItemMaker:
         self._compressor = "zlib"
         self._down = codec.LOSSLESS
         self._exchange = 0
-        self._encoded: dict[int, Sent] = {}
+        self._version: int | None = None
+        self._encoded: dict[int, tuple[ArrayRecord, Sent]] = {}
+        """By the record's `id`; with the record, so that no other comes to have that."""
         self._models: list[str] = []
         self.data: dict[int, DataRef] = {}
         """Native tasks: each partition's samples."""
@@ -75,10 +77,15 @@ class ItemMaker:
             said.append(f"{_knows_no(unwritten, up)}: updates of theirs come as '{codec.LOSSLESS}'")
         return said
 
-    def begin(self, exchange: int) -> None:
-        """Begin the run's `exchange`-th exchange: what earlier ones sent is let go of."""
-        self._exchange = exchange
-        self._encoded = {}
+    def begin(self, exchange: int, version: int | None = None) -> None:
+        """Begin the run's `exchange`-th exchange: what earlier ones sent is let go of.
+
+        version: number of the model that it sends, where exchanges overlap: one that the exchange
+        before sent too isn't encoded again, and is rounded alike whichever exchange sends it.
+        """
+        if version is None or version != self._version:
+            self._encoded = {}
+        self._exchange, self._version = exchange, version
 
     def make(
         self, item_id: str, server_round: int, message: Message
@@ -126,25 +133,31 @@ class ItemMaker:
         )
         return item, sent
 
-    def forget_models(self) -> None:
-        """Remove the models that no node will ask for again: all but the newest."""
-        for sha256 in self._models[:-1]:
-            self._blobs.remove(sha256)
-        del self._models[:-1]
+    def forget_models(self, needed: Collection[str] = ()) -> None:
+        """Remove the models that no node will ask for again: all but the newest.
+
+        needed: hashes of those that nodes are still asked to train on.
+        """
+        kept = {*self._models[-1:], *needed}
+        for sha256 in self._models:
+            if sha256 not in kept:
+                self._blobs.remove(sha256)
+        self._models = [sha256 for sha256 in self._models if sha256 in kept]
 
     def _send(self, record: ArrayRecord) -> Sent:
         known = self._encoded.get(id(record))
         if known is None:
             arrays = flower.views_of(record)
-            rounding = rounding_seed(self._seed, self._exchange, self.partitions)
+            drawn_by = self._exchange if self._version is None else self._version
+            rounding = rounding_seed(self._seed, drawn_by, self.partitions)
             data = codec.encode(arrays, self._down, self._compressor, seed=rounding)
             blob = self._blobs.put(data)
             got = codec.decode(data) if codec.PROFILES[self._down].lossy else arrays
-            known = self._encoded[id(record)] = Sent.of(blob, arrays, got)
+            known = self._encoded[id(record)] = record, Sent.of(blob, arrays, got)
             if blob.sha256 in self._models:
                 self._models.remove(blob.sha256)
             self._models.append(blob.sha256)
-        return known
+        return known[1]
 
 
 def rounding_seed(seed: int, exchange: int, partition: int) -> int:

@@ -31,12 +31,17 @@ class Findings:
 class Screening:
     """One run's rules. Norms are measured in threads as replies come, while others still train.
 
-    samples: the size of each partition, where the run dealt them out.
+    samples: the size of each partition, where the run dealt them out. one_by_one: whether updates
+    come by themselves, and are compared with the last one of every other node.
     """
 
-    def __init__(self, rules: Rules, samples: Mapping[int, int]) -> None:
+    def __init__(self, rules: Rules, samples: Mapping[int, int], one_by_one: bool = False) -> None:
         self._rules = rules
         self._samples = samples
+        self._one_by_one = one_by_one
+        self._last_norms: dict[int, float] = {}
+        """Of updates that weren't refused, where they come one by one."""
+        self._last_counts: dict[int, int] = {}
         self._pool = ThreadPoolExecutor(MEASURED_AT_ONCE, "norms")
 
     def complaint(self, reply: Reply, is_training: bool) -> Complaint | None:
@@ -46,7 +51,9 @@ class Screening:
 
     def measure(self, outgoing: Outgoing, reply: Reply) -> None:
         """Begin to measure an update that has come, if anybody will ask how long it is."""
-        if self._rules.norm_limit is None or len(outgoing.messages) < screen.LEAST_UPDATES:
+        if self._rules.norm_limit is None:
+            return
+        if len(outgoing.messages) < screen.LEAST_UPDATES and not self._one_by_one:
             return
         sent = outgoing.sent[reply.partition]
         outgoing.norms[reply.partition] = self._pool.submit(norms.of_reply, reply, sent)
@@ -59,7 +66,11 @@ class Screening:
             self._look_at_norms(here, outgoing, self._rules.norm_limit, findings)
         kept = {p: answer for p, answer in here.items() if p not in findings.refused}
         if self._rules.samples_limit is not None and not self._samples:
-            _bound_counts(kept, self._rules.samples_limit, findings)
+            counts = {partition: _count(answer) for partition, answer in kept.items()}
+            known = {**self._last_counts, **counts}
+            _bound_counts(kept, known, self._rules.samples_limit, findings)
+            if self._one_by_one:
+                self._last_counts.update(counts)
         return findings
 
     def _look_at_norms(
@@ -69,9 +80,11 @@ class Screening:
         wrong = {p: norm for p, norm in found.items() if isinstance(norm, Complaint)}
         findings.refused.update(wrong)
         measured = {p: norm for p, norm in found.items() if not isinstance(norm, Complaint)}
-        limits = screen.longest(measured, factor, self._samples)
+        limits = screen.longest({**self._last_norms, **measured}, factor, self._samples)
         for partition, norm in measured.items():
             limit = limits[partition]
+            if self._one_by_one and (norm <= limit or self._rules.over == "clip"):
+                self._last_norms[partition] = min(norm, limit)
             if norm <= limit:
                 continue
             text = f"its update has a norm of {norm:.4g}, above this round's limit of {limit:.4g}"
@@ -91,9 +104,12 @@ def _norm(measured: Future[float]) -> float | Complaint:
         return Complaint(error.kind, str(error))
 
 
-def _bound_counts(answers: Mapping[int, Message], factor: float, findings: Findings) -> None:
-    counts = {partition: _count(answer) for partition, answer in answers.items()}
+def _bound_counts(
+    answers: Mapping[int, Message], counts: Mapping[int, int], factor: float, findings: Findings
+) -> None:
     for partition, most in screen.believed(counts, factor).items():
+        if partition not in answers:
+            continue
         for record in answers[partition].content.metric_records.values():
             if COUNT in record:
                 record[COUNT] = most

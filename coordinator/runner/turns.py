@@ -43,6 +43,10 @@ class Turns:
         self.asked[partition] = self.asked.get(partition, 0) + 1
         return self.asked[partition]
 
+    def ask_again(self, partition: int) -> None:
+        """Note that a node is asked what it was asked before a restart."""
+        self.busy.add(partition)
+
     def came(self, partition: int) -> None:
         """A node has answered."""
         self._ended(partition)

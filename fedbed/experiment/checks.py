@@ -231,10 +231,39 @@ def experiment(whole: Experiment) -> None:
     _fits_strategy(whole, list(strategies.layers(strategy)))
 
 
+def _fits_no_rounds(federation: Federation) -> None:
+    """What only rounds have is refused where there are none."""
+    given = {
+        "evaluate": (
+            federation.evaluate not in ("server", "none"),
+            federation.evaluate,
+            "server | none",
+        ),
+        "over_selection": (federation.over_selection > 0, federation.over_selection, "0"),
+        "selection": (
+            federation.selection.name != "strategy",
+            federation.selection.name,
+            "strategy",
+        ),
+        "pace.factor": (federation.pace.factor is not None, federation.pace.factor, "null"),
+    }
+    for key, (wrong, value, allowed) in given.items():
+        if wrong:
+            raise problem(
+                f"federation.{key}",
+                f"{value!r} needs rounds, but {federation.strategy.name} is asynchronous; "
+                f"allowed: {allowed}",
+            )
+
+
 def _fits_strategy(whole: Experiment, layers: Sequence[Strategy]) -> None:
     """A strategy may need what another section leaves out."""
+    from fedbed.experiment import strategies
     from fedbed.strategies.reweighted import Reweighted
 
+    federation = whole.federation
+    if strategies.is_asynchronous(layers[0]):
+        _fits_no_rounds(federation)
     by_loss = any(isinstance(s, Reweighted) and s.by == "validation-loss" for s in layers)
     if by_loss and not whole.data.validation_samples:
         raise problem(

@@ -1,4 +1,5 @@
-"""Write the reference pages that come from code: docs/experiment.md and docs/exit-codes.md.
+"""Write the reference pages that come from code: docs/experiment.md, docs/exit-codes.md, and the
+tables of docs/strategies.md.
 
 `python -m fedbed.experiment.docs` writes them; `--check` only exits 1 where one is stale.
 """
@@ -14,7 +15,7 @@ from typing import Any, Dict, Hashable, List, Sequence, Tuple
 from pydantic_core import PydanticUndefined
 
 from fedbed import errors
-from fedbed.experiment import describe, yamlfile
+from fedbed.experiment import describe, strategy_docs, yamlfile
 from fedbed.experiment.base import Section
 from fedbed.experiment.schema import Experiment
 
@@ -175,7 +176,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not folder.is_dir():
         sys.stderr.write("docs/ isn't here; run this in a checkout of fedbed\n")
         return errors.UsageError.exit_code
-    pages = {"experiment.md": experiment_page(), "exit-codes.md": exit_codes_page()}
+    pages = {
+        "experiment.md": experiment_page(),
+        "exit-codes.md": exit_codes_page(),
+        "strategies.md": strategy_docs.renewed(_read(folder / "strategies.md")),
+    }
     stale = [name for name, text in pages.items() if _read(folder / name) != text]
     for name in stale:
         if check:

@@ -252,6 +252,13 @@ class Federation(Section):
         description="Where the global model is tested after each round: on the coordinator's "
         "test set, on the nodes' own test samples, on both, or not at all.",
     )
+    evaluate_every: int = Field(
+        default=1,
+        ge=1,
+        le=100_000,
+        description="The coordinator tests the model after every so many rounds, and after the "
+        "last.",
+    )
 
     target: Share | None = Field(
         default=None,

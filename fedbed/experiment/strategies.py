@@ -40,6 +40,8 @@ _KINDS = {
     str: "text",
     type(None): "null",
 }
+_WRAPPED = "FedAvg"
+"""What a wrapper is around, unless the file says otherwise."""
 _FOR_TREES = "FedXgb"
 """Strategies that gather the trees of XGBoost: they can do nothing with the weights of a task."""
 
@@ -47,6 +49,28 @@ _FOR_TREES = "FedXgb"
 def strategy_names() -> List[str]:
     """Names of the strategies that an experiment file may name, sorted."""
     return sorted(_classes())
+
+
+def strategy_class(name: str) -> Type[Strategy]:
+    """Return the class behind a name that is among `strategy_names`."""
+    return _classes()[name]
+
+
+def arguments(name: str) -> Dict[str, str]:
+    """Say what a file may set of a strategy: argument -> its default, or what it must be."""
+    shown = {}
+    for key, parameter in _parameters(strategy_class(name)).items():
+        if not _is_settable(parameter.annotation):
+            continue
+        if _is_strategy(parameter.annotation):
+            shown[key] = _WRAPPED
+        elif parameter.default is inspect.Parameter.empty:
+            shown[key] = f"required, {_wanted(parameter.annotation)}"
+        else:
+            shown[key] = _written(parameter.default)
+            if get_origin(parameter.annotation) is Literal:
+                shown[key] += f" ({_wanted(parameter.annotation)})"
+    return shown
 
 
 def defaults(experiment: Experiment) -> Dict[str, object]:
@@ -101,7 +125,7 @@ def build(name: str, args: Mapping[str, object], defaults: Mapping[str, object])
     values: Dict[str, object] = {}
     for key, parameter in settable.items():
         if _is_strategy(parameter.annotation):
-            values[key] = _nested(f"{name}: {key}", args.get(key, "FedAvg"), defaults)
+            values[key] = _nested(f"{name}: {key}", args.get(key, _WRAPPED), defaults)
         elif key in args:
             values[key] = _checked(f"{name}: {key}", args[key], parameter.annotation)
         elif key in defaults:
@@ -136,7 +160,17 @@ def _nested(where: str, given: object, defaults: Mapping[str, object]) -> Strate
     if extra or not isinstance(args, Mapping):
         wrong = f"unknown key {extra[0]!r}" if extra else "args must be a mapping"
         raise ExperimentError(f"{where}: {wrong}; allowed: name, args")
-    return build(given["name"], args, defaults)
+    strategy = build(given["name"], args, defaults)
+    if is_asynchronous(strategy):
+        raise ExperimentError(f"{where}: {given['name']} is asynchronous, which nothing wraps")
+    return strategy
+
+
+def is_asynchronous(strategy: Strategy) -> bool:
+    """Whether a strategy takes updates in one by one, without rounds."""
+    from fedbed.strategies.asynchronous import Asynchronous
+
+    return isinstance(strategy, Asynchronous)
 
 
 def _classes() -> Dict[str, Type[Strategy]]:
@@ -196,6 +230,13 @@ def _wanted(annotation: Any) -> str:
     if get_origin(annotation) is Literal:
         return " | ".join(str(choice) for choice in get_args(annotation))
     return " or ".join(_KINDS[kind] for kind in _options(annotation))
+
+
+def _written(default: object) -> str:
+    """Write a default as a file would."""
+    if default is None or isinstance(default, bool):
+        return {None: "null", True: "true", False: "false"}[default]
+    return f"{default:g}" if isinstance(default, float) else str(default)
 
 
 def _checked(where: str, value: object, annotation: Any) -> object:

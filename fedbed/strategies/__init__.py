@@ -16,6 +16,8 @@ if TYPE_CHECKING:
 
 _MODULES = {
     "AverageOfRounds": "average_of_rounds",
+    "FedAsync": "fedasync",
+    "FedBuff": "fedbuff",
     "PooledStatistics": "pooled_statistics",
     "Reweighted": "reweighted",
 }

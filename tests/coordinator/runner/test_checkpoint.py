@@ -10,7 +10,7 @@ from coordinator.runner.checkpoint import KEPT, Checkpoint, Checkpoints
 from tests.coordinator.runner.models import model
 
 
-def write(folder: Path, number: int) -> None:
+def write(folder: Path, number: int, needed: tuple[int, ...] = ()) -> None:
     checkpoints = Checkpoints(folder)
     checkpoints.begin(
         Checkpoint(
@@ -23,7 +23,9 @@ def write(folder: Path, number: int) -> None:
             result={"initial": {}},
             traffic=(3, 4),
             elapsed_s=1.5,
-        )
+            under_way={"out": [[0, number, 1]]},
+        ),
+        needed,
     )
     checkpoints.settle()
 
@@ -81,3 +83,22 @@ def test_a_disk_that_refuses_is_heard_of(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("in the way")
     with pytest.raises(OSError, match="file"):
         write(tmp_path / "file", 1)
+
+
+def test_models_of_older_rounds_stay_while_they_are_needed(tmp_path: Path) -> None:
+    for number in (1, 2, 3, 4):
+        write(tmp_path, number, needed=(1,))
+    checkpoints = Checkpoints(tmp_path)
+    held = checkpoints.latest()
+    assert held is not None
+    assert held.under_way == {"out": [[0, 4, 1]]}
+    first = checkpoints.model_of(1)
+    assert first is not None
+    assert {k: v.tobytes() for k, v in first.items()} == {
+        k: v.tobytes() for k, v in model().items()
+    }
+    assert checkpoints.model_of(2) is None
+    (tmp_path / "round-000001.ckpt").write_bytes(b"damaged")
+    assert checkpoints.model_of(1) is None
+    write(tmp_path, 5)
+    assert len(list(tmp_path.iterdir())) == KEPT

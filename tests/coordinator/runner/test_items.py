@@ -109,3 +109,39 @@ def test_equal_content_is_encoded_once_an_exchange(tmp_path: Path) -> None:
     assert first is same
     assert other is not first
     assert other.blob == first.blob
+
+
+def test_a_version_is_encoded_once_whichever_exchange_sends_it(tmp_path: Path) -> None:
+    items = maker(tmp_path, down="int8")
+    items.agree([participant("pi-1")])
+    one, other = message(1, model()), message(2, model())
+    other.content = one.content
+    items.begin(5, version=2)
+    first, sent = items.make("run.000005.0", 3, one)
+    items.begin(9, version=2)
+    second, same = items.make("run.000009.1", 3, other)
+    assert sent["arrays"] is same["arrays"]
+    assert first.codec_seed != second.codec_seed
+    items.begin(10, version=3)
+    assert items.make("run.000010.0", 4, one)[1]["arrays"] is not same["arrays"]
+    # After a restart it is the same blob again, whichever exchange comes first.
+    again = maker(tmp_path, down="int8")
+    again.agree([participant("pi-1")])
+    again.begin(9, version=2)
+    assert again.make("run.000009.1", 3, other)[1]["arrays"].blob == same["arrays"].blob
+
+
+def test_models_that_nodes_are_still_to_fetch_stay(tmp_path: Path) -> None:
+    items = maker(tmp_path)
+    hashes = []
+    for version in range(4):
+        items.begin(version + 1, version)
+        going = {name: array + version for name, array in model().items()}
+        _, sent = items.make(f"run.{version + 1:06d}.0", version + 1, message(1, going))
+        hashes.append(sent["arrays"].blob.sha256)
+    items.forget_models({hashes[1]})
+    there = [(tmp_path / "blobs" / h[:2] / h).exists() for h in hashes]
+    assert there == [False, True, False, True]
+    items.forget_models()
+    there = [(tmp_path / "blobs" / h[:2] / h).exists() for h in hashes]
+    assert there == [False, False, False, True]

@@ -192,3 +192,35 @@ def test_claims_of_samples_are_bounded_where_nobody_can_know_them(tmp_path: Path
     unbounded, _ = look(replies, Rules(samples_limit=None), {}, sent(arrays))
     assert unbounded.bounded == {}
     assert look(replies, Rules(), SIZES, sent(arrays))[0].bounded == {}, "known, so checked before"
+
+
+def one_by_one(folder: Path, rules: Rules, lengths: Sequence[tuple[int, float]]) -> list[str]:
+    """Let updates of these partitions and lengths come by themselves; returns what was done."""
+    LocalGrid()
+    screening = Screening(rules, SIZES, one_by_one=True)
+    going, done = sent(model()), []
+    for turn, (partition, length) in enumerate(lengths):
+        outgoing = Outgoing(f"run.{turn:06d}", "version 1: training", "train", 60.0, 0.0)
+        message = Message(flower.join_records({}, {}, {}), partition + 1, "train", group_id="1")
+        flower.assign_message_id(message, f"m.{turn}")
+        outgoing.messages[partition], outgoing.sent[partition] = message, going
+        came = reply(folder, partition, update(model(), turn, length))
+        screening.measure(outgoing, came)
+        answers = {partition: flower.reply(message, came.content(going))}
+        findings = screening.look(answers, outgoing)
+        done.append("refused" if findings.refused else "bounded" if findings.bounded else "taken")
+    return done
+
+
+def test_updates_that_come_one_by_one_are_compared_with_the_last_of_every_other_node(
+    tmp_path: Path,
+) -> None:
+    rules = Rules(norm_limit=5.0)
+    # Nothing can be said of the first two; a refused one is no measure for others.
+    lengths = [(0, 1.0), (1, 1.2), (2, 50.0), (2, 1.0), (0, 4.0), (1, 60.0), (1, 1.1)]
+    wanted = ["taken", "taken", "refused", "taken", "taken", "refused", "taken"]
+    assert one_by_one(tmp_path, rules, lengths) == wanted
+    clip = Rules(norm_limit=5.0, over="clip")
+    wanted = ["bounded" if done == "refused" else done for done in wanted]
+    assert one_by_one(tmp_path, clip, lengths) == wanted
+    assert one_by_one(tmp_path, Rules(norm_limit=None), lengths) == ["taken"] * 7

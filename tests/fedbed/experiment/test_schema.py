@@ -138,6 +138,9 @@ def test_values_are_checked(keys: Any, wanted: str) -> None:
         ({"select": {"labels": {"gpu": True}}}, "select.labels.gpu: given true (boolean)"),
         ({"strategy": {"name": 3}}, "strategy.name: given 3 (number); allowed: text"),
         ({"strategy": 3}, "strategy: given 3 (number)"),
+        ({"strategy": "FedBuff", "evaluate": "both"}, "'both' needs rounds, but FedBuff is async"),
+        ({"strategy": "FedAsync", "over_selection": 0.1}, "over_selection: needs rounds, but Fed"),
+        ({"evaluate_every": 0}, "evaluate_every: given 0 (number); allowed: a whole number from 1"),
         ({"strategy": "FedAvgg"}, "strategy: unknown strategy 'FedAvgg' (did you mean 'FedAvg'?)"),
     ],
 )

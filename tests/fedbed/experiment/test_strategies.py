@@ -25,7 +25,7 @@ def _defaults(**federation: Any) -> dict[str, object]:
 def test_names() -> None:
     names = strategy_names()
     assert {"FedAvg", "FedProx", "FedAdam", "Krum", DP} <= set(names)
-    assert {"AverageOfRounds", "PooledStatistics", "Reweighted"} <= set(names)
+    assert {"AverageOfRounds", "FedAsync", "FedBuff", "PooledStatistics", "Reweighted"} <= {*names}
     assert not {"Strategy", "Result"} & set(names)
     assert names == sorted(names)
 
@@ -92,6 +92,10 @@ def test_wrappers_take_a_strategy(inner: Any) -> None:
         ("AverageOfRounds", {"over": ["uniform"]}, "over: given ['uniform']; allowed: uniform | "),
         ("AverageOfRounds", {"last": 0}, "refuses its arguments: last is 0, but must be 1 or more"),
         ("Reweighted", {"strategy": {"name": "FedAvg", "args": {"x": 1}}}, "FedAvg has no arg"),
+        ("FedBuff", {"server_lr": 0}, "refuses its arguments: server_lr is 0, but must be above"),
+        ("FedAsync", {"staleness": "linear"}, "allowed: constant | polynomial | hinge"),
+        ("FedAsync", {"mixing": 1.5}, "refuses its arguments: mixing is 1.5, but must be above 0"),
+        (DP, {**DP_ARGS, "strategy": "FedBuff"}, "FedBuff is asynchronous, which nothing wraps"),
         ("FedTrimmedAvg", {"beta": 0.7}, "refuses its arguments: `beta` must be in the range"),
     ],
 )
