@@ -67,6 +67,8 @@ def _table(
             cells = {i: wording.score(measured(row, name), name) for i, row in table.items()}
             columns.append((f"{wording.metric_name(name)}, {side}", _kept(cells)))
     columns.append(("nodes", {i: text for i, row in history if (text := _share(row))}))
+    stale = {i: number(row.get("staleness")) for i, row in history}
+    columns.append(("staleness", {i: f"{mean:g}" for i, mean in stale.items() if mean is not None}))
     for cost in _COSTS:
         show = wording.seconds if cost.endswith("_s") else wording.size
         cells = {i: show(number(row.get(cost))) for i, row in history}

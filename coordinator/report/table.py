@@ -41,6 +41,8 @@ def metrics_csv(result: Mapping[str, Any]) -> str:
         cpu_s, peak_rss_bytes: CPU seconds and peak memory of the node's worker, in bytes.
         target_reached: 1 from the first round on that reached the run's target, 0 before that
             (`federated` and `centralised`; the column is there for runs with a target alone).
+        staleness: of an update, in versions of the model, or the mean over those of a version;
+            there only where nodes didn't wait for each other.
         metric:NAME: any further metric of the round or node, one column for each name, sorted.
 
     An empty cell means that the result does not say. Lines end in a line feed.
@@ -67,14 +69,14 @@ def _federated(result: Row) -> list[dict[str, Any]]:
     table = []
     for index, row in rounds(result):
         line: dict[str, Any] = {"round": index, "series": "federated"}
-        line |= _metrics(row) | _picked(row, (*_ROUND, *_COST))
+        line |= _metrics(row) | _picked(row, (*_ROUND, *_COST, "staleness"))
         line |= {key: count(row.get(key)) for key in ("asked", "participants")}
         table.append(line)
         for node in rows(row.get("nodes")):
             key = partition_of(node)
             line = {"round": index, "series": _name(node, names), "partition": key}
             line |= _metrics(node) | _picked(mapping(node.get("timeline")), (*_NODE, "bytes_down"))
-            line |= _picked(node, (*_ROUND, "bytes_up", "bytes_down", *_NODE))
+            line |= _picked(node, (*_ROUND, "bytes_up", "bytes_down", *_NODE, "staleness"))
             table.append(line)
     return table
 

@@ -6,7 +6,7 @@ import csv
 import io
 import math
 
-from coordinator.report import metrics_csv
+from coordinator.report import metrics_csv, render
 from tests.coordinator.report import samples
 
 
@@ -66,6 +66,21 @@ def test_metrics_of_an_app_have_columns() -> None:
     rows = parse(metrics_csv(result))
     assert float(rows[0]["metric:eval_f1"]) == result["history"][0]["metrics"]["eval_f1"]
     assert rows[0]["accuracy"] == ""
+
+
+def test_updates_that_came_one_by_one_are_listed_as_they_came() -> None:
+    result = samples.experiment(2, 2, lose=False)
+    assert "staleness" not in metrics_csv(result)
+    assert "staleness" not in render(result)
+    for entry in result["history"]:
+        entry["staleness"] = 2.5
+        entry["nodes"] = [dict(entry["nodes"][1], staleness=s) for s in (4, 1)]
+    rows = [row for row in parse(metrics_csv(result)) if row["round"] == "2"]
+    assert [row["staleness"] for row in rows if row["series"] == "pi-02"] == ["4", "1"]
+    assert [row["staleness"] for row in rows if row["series"] == "federated"] == ["2.5"]
+    page = render(result)
+    assert "staleness" in page
+    assert "2.5" in page
 
 
 def test_empty_and_odd_results() -> None:
