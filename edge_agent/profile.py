@@ -13,7 +13,14 @@ import psutil
 
 from fedbed import __version__
 from fedbed.errors import RequirementMissing
-from fedbed.link.messages import ADVERSARY, IMAGE_SIZE, STRAGGLER, NodeCost, NodeProfile
+from fedbed.link.messages import (
+    ADVERSARY,
+    CLIPPING,
+    IMAGE_SIZE,
+    STRAGGLER,
+    NodeCost,
+    NodeProfile,
+)
 
 CODEC_PROFILES = ("raw", "exact", "bf16", "int8", "small")
 """Those of `fedbed.codec.PROFILES`, which only the worker can import: it has numpy."""
@@ -42,7 +49,7 @@ def profile(worker_python: str) -> NodeProfile:
         memory_bytes=psutil.virtual_memory().total,
         packages=_packages(worker_python),
         codecs=list(CODEC_PROFILES),
-        abilities=[ADVERSARY, IMAGE_SIZE, STRAGGLER],
+        abilities=[ADVERSARY, CLIPPING, IMAGE_SIZE, STRAGGLER],
     )
 
 

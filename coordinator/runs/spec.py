@@ -14,11 +14,13 @@ from coordinator.runs.roster import Need
 from fedbed import data, tasks
 from fedbed.errors import ExperimentError
 from fedbed.experiment import DownProfile, Experiment, UpProfile, loads
-from fedbed.link.messages import ADVERSARY, IMAGE_SIZE, STRAGGLER, BlobRef
+from fedbed.link.messages import ADVERSARY, CLIPPING, IMAGE_SIZE, STRAGGLER, BlobRef
 
 DEFAULT_APP_START_TIMEOUT_S = 60.0
 MAX_NAME = 200
 MAX_APP_NODES = 100_000
+_CLIPS = "DifferentialPrivacyClientSide"
+"""Strategies that rely on nodes to shorten their updates."""
 MAX_CONFIG_DEPTH = 16
 """Of a Flower app's configuration, which Flower itself keeps flat."""
 
@@ -111,22 +113,35 @@ class RunSpec:
                 return ""
             return "doesn't run Flower apps (start it with --allow-apps yes, and flwr installed)"
         experiment = experiment_of(self.experiment)
-        if experiment.adversaries.nodes and ADVERSARY not in member.profile.abilities:
-            return "can't play an adversary (update its agent)"
-        if experiment.stragglers.nodes and STRAGGLER not in member.profile.abilities:
-            return "can't play a straggler (update its agent)"
-        section = experiment.data
-        scales = section.image_size is not None and section.delivery != "shipped"
-        if scales and IMAGE_SIZE not in member.profile.abilities:
-            return "can't scale pictures down (update its agent)"
+        for ability, words in _abilities(experiment).items():
+            if ability not in member.profile.abilities:
+                return f"can't {words} (update its agent)"
         needed = tasks.packages(experiment.task)
-        if section.delivery == "shared":
-            needed += _to_read(section.dataset)
+        if experiment.data.delivery == "shared":
+            needed += _to_read(experiment.data.dataset)
         missing = [p for p in needed if p not in member.profile.packages]
         return f"has no {' and no '.join(missing)} in its worker's interpreter" if missing else ""
 
 
 @functools.lru_cache(maxsize=64)
+def _abilities(experiment: Experiment) -> dict[str, str]:
+    """What an experiment asks of its nodes that old agents can't do, with words for it."""
+    strategy, section = experiment.federation.strategy, experiment.data
+    asked = {
+        ADVERSARY: (experiment.adversaries.nodes > 0, "play an adversary"),
+        STRAGGLER: (experiment.stragglers.nodes > 0, "play a straggler"),
+        IMAGE_SIZE: (
+            section.image_size is not None and section.delivery != "shipped",
+            "scale pictures down",
+        ),
+        CLIPPING: (
+            any(name.startswith(_CLIPS) for name in strategy.names),
+            "shorten its updates",
+        ),
+    }
+    return {ability: words for ability, (wanted, words) in asked.items() if wanted}
+
+
 def _to_read(dataset: str) -> tuple[str, ...]:
     """Packages without which a node can't read its own copy; asked often, so looked up once."""
     if dataset == "auto":

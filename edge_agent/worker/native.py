@@ -11,6 +11,7 @@ from zipfile import BadZipFile
 import numpy as np
 
 from edge_agent.worker.adversary import spoil
+from edge_agent.worker.clipping import CLIPPING_NORM, NORM_BIT, clip
 from edge_agent.worker.job import Content, Job, Runner
 from edge_agent.worker.recent import RecentSplits
 from edge_agent.worker.straggler import prolong
@@ -42,8 +43,9 @@ class NativeRunner(Runner):
         """Train or evaluate on the item's partition.
 
         The config record holds `local-epochs`, `batch-size`, `lr`, `momentum`, `weight-decay`,
-        `seed` and, from FedProx, `proximal-mu`. The reply's metrics hold `num-examples` (samples
-        in the partition, the weight of this update), `samples` (seen) and the task's metrics.
+        `seed` and, from strategies that want them, `proximal-mu` and `clipping_norm`. The reply's
+        metrics hold `num-examples` (samples in the partition, the weight of this update), `samples`
+        (seen) and the task's metrics.
         """
         if job.item.data is None:
             raise ExperimentError("a native task came without its data")
@@ -78,6 +80,9 @@ class NativeRunner(Runner):
         }
         (name,) = content.arrays
         weights = self._trainer.weights()
+        if CLIPPING_NORM in config:
+            weights, longer = clip(float(config[CLIPPING_NORM]), arrays, weights)
+            metrics[NORM_BIT] = int(longer)
         if job.item.poison is not None:
             weights = spoil(job.item.poison, arrays, weights)
         return Content({name: weights}, {"metrics": metrics}, {})

@@ -106,6 +106,15 @@ class StrategySpec(Section):
         "this file where it says the same thing, else from the strategy.",
     )
 
+    @property
+    def names(self) -> Tuple[str, ...]:
+        """Its name and, of a wrapper, those of what it wraps, from the outside in."""
+        names, inner = [self.name], self.args.get("strategy")
+        while isinstance(inner, dict):
+            names.append(str(inner.get("name")))
+            inner = (inner.get("args") or {}).get("strategy")
+        return (*names, inner) if isinstance(inner, str) else tuple(names)
+
     @model_validator(mode="before")
     @classmethod
     def _expand(cls, given: object) -> object:

@@ -20,6 +20,8 @@ IMAGE_SIZE = "image-size"
 """The ability to scale pictures down where the work item asks for it."""
 STRAGGLER = "straggler"
 """The ability to take longer where the work item asks for it."""
+CLIPPING = "clipping"
+"""The ability to shorten a native task's update where the configuration asks for it."""
 
 
 @dataclass
@@ -37,7 +39,7 @@ class NodeProfile:
     codecs: List[str] = field(default_factory=lambda: ["raw", "exact"])
     """Codec profiles that the worker can write and read; agents before these say nothing."""
     abilities: List[str] = field(default_factory=list)
-    """What else the worker can do that agents once couldn't: ADVERSARY, IMAGE_SIZE, STRAGGLER."""
+    """What else the worker can do that agents once couldn't, by the names above."""
 
 
 @dataclass

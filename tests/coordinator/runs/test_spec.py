@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
@@ -28,8 +29,8 @@ federation: {nodes: 4, min_nodes: 2, rounds: 1}
 """
 
 
-def member(packages: dict[str, str], apps: bool = False, abilities: str = "") -> Member:
-    profile = NodeProfile(packages=packages, abilities=abilities.split())
+def member(packages: dict[str, str], apps: bool = False, abilities: Sequence[str] = ()) -> Member:
+    profile = NodeProfile(packages=packages, abilities=list(abilities))
     return Fleet().join(JoinRequest("pi", "0a" * 32, profile, apps_allowed=apps), 0.0)[0]
 
 
@@ -104,11 +105,10 @@ def test_what_a_node_needs_to_read_its_own_pictures(
         section = {"dataset": "spec-toy", "image_size": 8, **keys}
         return RunSpec("x", json.dumps({"name": "x", "task": "mnist_softmax", "data": section}))
 
-    scales = IMAGE_SIZE
     both = {"numpy": "2.0", "pillow": "11.0"}
-    assert spec().lacks(member(both, abilities=scales)) == ""
+    assert spec().lacks(member(both, abilities=[IMAGE_SIZE])) == ""
     assert spec().lacks(member(both)) == "can't scale pictures down (update its agent)"
-    plain = member({"numpy": "2.0"}, abilities=scales)
+    plain = member({"numpy": "2.0"}, abilities=[IMAGE_SIZE])
     assert spec().lacks(plain) == "has no pillow in its worker's interpreter"
     shipped = spec(delivery="shipped")
     assert shipped.lacks(member({"numpy": "2.0"})) == ""
@@ -135,7 +135,29 @@ def test_a_run_is_known_when_its_data_set_has_gone(
     with pytest.raises(ExperimentError, match="unknown data set 'gone'"):
         spec.check()
     assert spec.need().nodes == 4
-    assert spec.lacks(member({"numpy": "2.0"}, abilities=IMAGE_SIZE)) == ""
+    assert spec.lacks(member({"numpy": "2.0"}, abilities=[IMAGE_SIZE])) == ""
+
+
+CLIPPED = """
+name: private
+task: mnist_softmax
+federation:
+  strategy:
+    name: AverageOfRounds
+    args:
+      strategy:
+        name: DifferentialPrivacyClientSideFixedClipping
+        args: {noise_multiplier: 0.1, clipping_norm: 1.0}
+"""
+
+
+def test_a_node_that_cannot_clip_takes_no_part_where_its_privacy_hangs_on_it() -> None:
+    old, new = member({"numpy": "1.24"}), member({"numpy": "1.24"}, abilities=["clipping"])
+    spec = RunSpec("x", CLIPPED)
+    assert spec.lacks(old) == "can't shorten its updates (update its agent)"
+    assert spec.lacks(new) == ""
+    on_server = CLIPPED.replace("ClientSide", "ServerSide")
+    assert RunSpec("x", on_server).lacks(old) == ""
 
 
 def test_ids_sort_by_time_and_name_the_experiment() -> None:
