@@ -8,7 +8,7 @@ public methods in the same order and returns the same Result, and it is put in p
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -52,6 +52,8 @@ class Driver:
         """Server-side evaluation of the model before the first round."""
         self.model: ArrayRecord | None = None
         self.planned = 0
+        self.dtypes: dict[str, str] = {}
+        """Native tasks: of the model's arrays, by name, whatever a strategy computes in."""
         self._spent: list[Path] = []
         """Results of the round whose checkpoint is being written."""
         self.configure_round: ConfigureRound = lambda _round, _config: None
@@ -167,7 +169,7 @@ class Driver:
         aggregated, train_metrics = strategy.aggregate_train(number, replies)
         aggregate_s = time.monotonic() - aggregating
         if aggregated is not None:
-            arrays = result.arrays = aggregated
+            arrays = result.arrays = _cast(aggregated, self.dtypes)
         if train_metrics is not None:
             result.train_metrics_clientapp[number] = train_metrics
         updates = sum(reply.has_content() for reply in replies)
@@ -265,6 +267,21 @@ class Driver:
         self._channel.publish("resumed", resumed)
         self._channel.publish("event", f"goes on from what round {held.round} has learned")
         return flower.array_of(held.model)
+
+
+def _cast(model: ArrayRecord, dtypes: Mapping[str, str]) -> ArrayRecord:
+    """Return the model in the dtypes that are given; FedAdam and QFedAvg make float64 of float32.
+
+    Nodes would be sent twice the bytes, and what they answer would be no update to such a model.
+    """
+    if all(array.dtype == dtypes.get(name, array.dtype) for name, array in model.items()):
+        return model
+    return flower.array_of(
+        {
+            name: values.astype(dtypes.get(name, values.dtype), copy=False)
+            for name, values in flower.views_of(model).items()
+        }
+    )
 
 
 def summary(

@@ -99,6 +99,7 @@ class ExperimentRun:
         if driver.selector is not None:
             # Before anything is trained: whom it can't choose now it never can.
             driver.selector.check()
+        driver.dtypes = {name: str(array.dtype) for name, array in initial.items()}
 
         def evaluate(number: int, arrays: ArrayRecord) -> MetricRecord | None:
             assert samples.whole is not None

@@ -230,6 +230,18 @@ def test_a_strategy_that_makes_no_new_model_is_told_of(tmp_path: Path) -> None:
     assert not any(entry["model_kept"] for entry in learning.history)
 
 
+@pytest.mark.parametrize(("dtypes", "made"), [({}, "float64"), ({"a": "float32"}, "float32")])
+def test_a_task_s_model_keeps_its_dtypes_whatever_a_strategy_computes_in(
+    tmp_path: Path, dtypes: dict[str, str], made: str
+) -> None:
+    grid = LocalGrid()
+    driver = Driver(cast(EdgeGrid, grid), Recorder(), Checkpoints(tmp_path))
+    driver.dtypes = dtypes
+    result = driver.start(FedAdam(), grid, flower.array_of(model()), num_rounds=2)
+    assert result.arrays["a"].dtype == made
+    assert result.arrays["a"].numpy().dtype == made
+
+
 def test_watchers_hear_of_each_round(tmp_path: Path) -> None:
     channel = Recorder()
     drive(FedAvg(), tmp_path, channel)
