@@ -60,6 +60,7 @@ class Centre:
             self.exchange,
             self.live,
             folder / "runs",
+            settings.twins_dir or folder / "twins",
             self.blobs,
         )
         self._started = time.monotonic()

@@ -27,6 +27,8 @@ class Settings:
     host: str = "127.0.0.1"
     port: int = DEFAULT_PORT
     state_dir: Path = Path("coordinator-state")
+    twins_dir: Path | None = None
+    """Where trained twins are kept; a folder in `state_dir` unless given."""
     access: str = OPEN
     """open: whoever reaches the coordinator may do everything; enrolled: only who has a token."""
     ready_file: Path | None = None
@@ -67,6 +69,13 @@ def parser() -> argparse.ArgumentParser:
         metavar="DIR",
         default=Path(os.environ.get("FEDBED_STATE", "coordinator-state")),
         help="database, blobs and results (default: $FEDBED_STATE or %(default)s)",
+    )
+    add(
+        "--twins",
+        type=Path,
+        metavar="DIR",
+        help="where trained centralised twins are kept for further runs, 1 GB at most "
+        "(default: a folder in --state-dir)",
     )
     add(
         "--access",
@@ -125,6 +134,7 @@ def parse(argv: list[str]) -> Settings:
         port=args.port,
         # A run's process works in its own folder, where a relative path leads elsewhere.
         state_dir=args.state_dir.resolve(),
+        twins_dir=args.twins and args.twins.resolve(),
         access=access,
         ready_file=args.ready_file,
         stop_with_parent=args.stop_with_parent,

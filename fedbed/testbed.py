@@ -60,8 +60,9 @@ class LocalTestbed:
     """A coordinator with `nodes` agents named node-1, node-2, ...; use it in a `with` statement.
 
     state_dir: where databases, identities and logs lie; a temporary folder unless given. threads:
-    CPU threads of each worker. env: variables on top of this process's own. enrolled: whether nodes
-    and people need tokens. tls: whether all speak TLS, with a CA made for it. `client` knows about
+    CPU threads of each worker. twins: where trained twins are kept, which would else end with a
+    temporary folder. env: variables on top of this process's own. enrolled: whether nodes and
+    people need tokens. tls: whether all speak TLS, with a CA made for it. `client` knows about
     both. Entering raises FedbedError with the last line of the log if a process doesn't come up.
     """
 
@@ -70,6 +71,7 @@ class LocalTestbed:
         nodes: int,
         state_dir: Path | None = None,
         threads: int = 1,
+        twins: Path | None = None,
         env: Mapping[str, str] | None = None,
         enrolled: bool = False,
         tls: bool = False,
@@ -82,6 +84,7 @@ class LocalTestbed:
         self._state: Path | None = None
         self._kept = False
         self._threads = threads
+        self._twins = None if twins is None else twins.absolute()
         self._env = dict(env or {})
         self._enrolled = enrolled
         self._tls = tls
@@ -183,6 +186,8 @@ class LocalTestbed:
         ready.unlink(missing_ok=True)
         arguments = ["--port", str(port), "--ready-file", str(ready)]
         arguments += ["--state-dir", str(self._coordinator_state)]
+        if self._twins is not None:
+            arguments += ["--twins", str(self._twins)]
         if self._enrolled:
             arguments += ["--access", "enrolled"]
         if self._tls:

@@ -147,11 +147,15 @@ def _time_facts(result: Row) -> list[Fact]:
     ]
     paced = len(set(limits)) > 1
     twin_s = result.get("twin_s") if rows(result.get("twin")) else None
+    reused = text(result.get("twin_reused_of"))
     return _present(
         [
             ("whole run", wording.seconds(result.get("wall_s"))),
             ("federated rounds", wording.seconds(result.get("federated_s"))),
-            ("centralised twin", wording.seconds(twin_s)),
+            (
+                f"centralised twin, taken over from run {reused}" if reused else "centralised twin",
+                wording.seconds(twin_s),
+            ),
             ("time limit of a round, median", wording.seconds(median(limits)) if paced else None),
             ("overhead per round, median", wording.seconds(overhead.get("median"))),
             ("overhead per round, most", wording.seconds(overhead.get("max"))),

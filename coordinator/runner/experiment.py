@@ -28,7 +28,7 @@ from coordinator.runner.screening import Screening
 from coordinator.runner.selector import Selector
 from coordinator.runner.stragglers import Stragglers
 from coordinator.runner.stream import StreamGrid
-from coordinator.runner.twin import train as train_twin
+from coordinator.runner.twins import Twins, obtain
 from coordinator.runs.spec import experiment_of
 from fedbed import codec, flower, tasks
 from fedbed.data import Split
@@ -123,8 +123,19 @@ class ExperimentRun:
         outcome.federated_done()
         if order.spec.twin and samples.whole is not None:
             seen = [_samples_seen(entry) for entry in driver.history]
-            outcome.twin = train_twin(
-                experiment, seed, trainer, initial, samples.pooled(), seen, channel
+            kept = Twins(order.twins)
+            outcome.take_twin(
+                obtain(
+                    kept,
+                    order.run,
+                    experiment,
+                    seed,
+                    trainer,
+                    initial,
+                    samples.pooled(),
+                    seen,
+                    channel,
+                )
             )
 
     def _configure_round(self, number: int, config: ConfigRecord) -> None:

@@ -21,6 +21,8 @@ class Order:
     """The run's own blobs: models and samples."""
     bundle: Path | None
     """The app, for a run of one."""
+    twins: Path
+    """Where trained twins are kept for all runs."""
     partitions: int
     resume: bool
 
@@ -34,6 +36,7 @@ class Order:
             Path(message["folder"]),
             Path(message["blobs"]),
             None if message["bundle"] is None else Path(message["bundle"]),
+            Path(message["twins"]),
             int(message["partitions"]),
             bool(message["resume"]),
         )

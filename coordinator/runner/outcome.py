@@ -24,6 +24,7 @@ from coordinator.runner.samples import Samples
 from coordinator.runner.selector import Selector
 from coordinator.runner.stragglers import Stragglers
 from coordinator.runner.target import Target
+from coordinator.runner.twins import Twin
 from coordinator.runs.roster import crowd
 from fedbed import __version__, flower
 from fedbed.experiment import Experiment
@@ -52,11 +53,17 @@ class Outcome:
         self.grid: EdgeGrid | None = None
         self.driver: Driver | None = None
         self.twin: list[dict[str, Any]] = []
+        self.twin_of: str | None = None
+        """The run that trained the twin."""
 
     def federated_done(self) -> None:
         """The rounds are over; what follows is the twin."""
         if self.driver is not None:
             self._federated_s = self.driver.elapsed_s
+
+    def take_twin(self, twin: Twin) -> None:
+        """Take over the trained twin."""
+        self.twin, self.twin_of = twin.history, twin.run
 
     def result(self, state: str, error: str) -> dict[str, Any]:
         """Return the contents of result.json; figures are those the run measured."""
@@ -98,6 +105,7 @@ class Outcome:
             "wall_s": round(before_s + time.monotonic() - self._began, 3),
             "federated_s": round(self._federated_s or elapsed, 3),
             "twin_s": round(sum(entry["wall_s"] for entry in self.twin), 3),
+            "twin_reused_of": None if self.twin_of == self._order.run else self.twin_of,
             "overhead_s": {
                 "median": round(median(overheads), 4) if overheads else None,
                 "max": max(overheads, default=None),

@@ -49,6 +49,7 @@ class RunService:
         exchange: Exchange,
         live: Live,
         runs_dir: Path,
+        twins_dir: Path,
         bundles: BlobStore,
     ) -> None:
         self._fleet = fleet
@@ -56,6 +57,7 @@ class RunService:
         self._exchange = exchange
         self._live = live
         self._runs_dir = runs_dir
+        self._twins_dir = twins_dir
         self._bundles = bundles
         self._waiting = WaitingRuns()
         self._active: dict[str, ActiveRun] = {}
@@ -310,6 +312,7 @@ class RunService:
             "folder": str((self._runs_dir / run.id).resolve()),
             "blobs": str(self.blobs_of(run.id).folder.resolve()),
             "bundle": None if bundle is None else str(self._bundles.path(bundle.sha256).resolve()),
+            "twins": str(self._twins_dir.resolve()),
             "partitions": run.spec.partitions,
             "resume": resume,
         }

@@ -148,6 +148,8 @@ def _facts(result: Mapping[str, Any]) -> str:
     wall = readings.number(result.get("wall_s"))
     if wall is not None:
         words.append(format_duration(wall))
+    if result.get("twin_reused_of"):
+        words.append(f"twin of run {result['twin_reused_of']}")
     return ", ".join(words)
 
 

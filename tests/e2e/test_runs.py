@@ -190,3 +190,18 @@ def test_workers_give_their_memory_back_after_the_run(
     workers = [child for agent in agents for child in agent.children()]
     _, alive = psutil.wait_procs(workers, timeout=10)
     assert not alive
+
+
+def test_runs_that_differ_in_their_nodes_alone_share_a_twin(tmp_path: Path) -> None:
+    with LocalTestbed(2, twins=tmp_path / "kept") as testbed, testbed.client() as client:
+        one = result_of(client, submit(client, "federation.nodes=1", seed=5, twin=True), tmp_path)
+    assert one["twin_reused_of"] is None
+    assert [path.suffix for path in (tmp_path / "kept").iterdir()] == [".twin"]
+    with LocalTestbed(2, twins=tmp_path / "kept") as testbed, testbed.client() as client:
+        two = result_of(client, submit(client, seed=5, twin=True), tmp_path)
+        other = result_of(client, submit(client, seed=6, twin=True), tmp_path)
+    assert two["twin_reused_of"] == one["id"]
+    assert two["twin"] == one["twin"]
+    assert two["final"]["centralised"] == one["final"]["centralised"]
+    assert other["twin_reused_of"] is None
+    assert one["id"] in (tmp_path / two["id"] / "report.html").read_text()
