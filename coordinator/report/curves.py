@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from coordinator.report import drawing, wording
-from coordinator.report.reading import Points
+from fedbed.reporting import drawing, wording
+from fedbed.reporting.reading import Points
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -37,7 +37,7 @@ def draw(metric: str, curves: Sequence[Curve], prefix: str) -> Plot | None:
     if not any(len(curve.points) > 1 for curve in curves):
         return None
     title = wording.metric_name(metric).capitalize()
-    low, high = zoom([[value for _, value in curve.points] for curve in curves])
+    low, high = drawing.zoom([[value for _, value in curve.points] for curve in curves])
     with drawing.figure(_HEIGHT) as (drawn, axes):
         for curve in curves:
             _line(axes, curve)
@@ -50,22 +50,6 @@ def draw(metric: str, curves: Sequence[Curve], prefix: str) -> Plot | None:
         _labels(axes, metric, curves, low, high)
         svg = drawing.to_svg(drawn, prefix, f"{title} by round: {_spoken(metric, curves)}")
     return Plot(title, svg, _cut_off(metric, curves, low, high))
-
-
-def zoom(lines: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Return a y range for where the lines end up, not for where they start.
-
-    The first fifth of each line may fall outside when it lies so far off that the rest would be
-    squeezed into less than a third of the height. A line that is alone is shown in full.
-    """
-    every = [value for line in lines for value in line]
-    late = [value for line in lines for value in line[len(line) // 5 :]]
-    low, high = min(every), max(every)
-    if len(lines) > 1 and max(late) > min(late) and (max(late) - min(late)) < 0.33 * (high - low):
-        reach = 0.5 * (max(late) - min(late))
-        low, high = max(low, min(late) - reach), min(high, max(late) + reach)
-    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
-    return low - margin, high + margin
 
 
 def _line(axes: Axes, curve: Curve) -> None:

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coordinator.report import curves, wording
+from coordinator.report import curves
 from coordinator.report.curves import Curve, Plot
-from coordinator.report.reading import (
+from fedbed.reporting import wording
+from fedbed.reporting.reading import (
     Row,
     count,
     extra_metrics,
@@ -15,7 +16,7 @@ from coordinator.report.reading import (
     rounds,
     series,
 )
-from coordinator.report.wording import Shown
+from fedbed.reporting.wording import Shown
 
 _MOST_PLOTS = 8
 _COSTS = ("wall_s", "overhead_s", "bytes_up", "bytes_down")

@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
-from jinja2 import Environment, PackageLoader, StrictUndefined, Template
-from markupsafe import Markup
+from jinja2 import Template
 
 from coordinator.report import learning, setup, summary, traffic
-from coordinator.report.reading import writable
+from fedbed.reporting import pages
+from fedbed.reporting.reading import writable
 
 
 def render(result: Mapping[str, Any]) -> str:
@@ -34,13 +34,4 @@ def render(result: Mapping[str, Any]) -> str:
 
 @cache
 def _template() -> Template:
-    # autoescape for every template, whatever its name: names come from users.
-    environment = Environment(
-        loader=PackageLoader("coordinator.report", "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters["svg"] = Markup  # drawings are ours and escape their own text
-    return environment.get_template("page.html")
+    return pages.template("coordinator.report")

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from coordinator.report import drawing
 from coordinator.report.curves import Plot
-from coordinator.report.drawing import Box
-from coordinator.report.reading import (
+from coordinator.runs.window import TOO_LATE
+from fedbed.reporting import drawing
+from fedbed.reporting.drawing import Box
+from fedbed.reporting.reading import (
     Row,
     items,
     mapping,
@@ -18,7 +19,6 @@ from coordinator.report.reading import (
     rows,
     text,
 )
-from coordinator.runs.window import TOO_LATE
 
 _MOST_NODES = 100
 _ROOMY = 24

@@ -5,7 +5,7 @@ from __future__ import annotations
 from statistics import median, median_low
 from typing import NamedTuple
 
-from coordinator.report.reading import (
+from fedbed.reporting.reading import (
     Row,
     mapping,
     node_names,

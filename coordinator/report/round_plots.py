@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from coordinator.report import drawing
 from coordinator.report.curves import Plot
-from coordinator.report.drawing import Box
 from coordinator.report.phases import PHASES, Span, Typical
-from coordinator.report.reading import Row, number, rounds
+from fedbed.reporting import drawing
+from fedbed.reporting.drawing import Box
+from fedbed.reporting.reading import Row, number, rounds
 
 _MOST_NODES = 24
 """The drawing by node shows so many rows at most."""

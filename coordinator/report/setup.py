@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
-from coordinator.report import wording
-from coordinator.report.reading import (
+from coordinator.report.summary import Fact
+from fedbed.reporting import wording
+from fedbed.reporting.reading import (
     Row,
     items,
     mapping,
@@ -16,8 +17,7 @@ from coordinator.report.reading import (
     rows,
     text,
 )
-from coordinator.report.summary import Fact
-from coordinator.report.wording import Shown
+from fedbed.reporting.wording import Shown
 
 _MOST_NUMBERED = 12
 """Up to so many classes, the cells of the heat map show their counts."""

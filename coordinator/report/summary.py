@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from coordinator.report import wording
-from coordinator.report.reading import Row, items, mapping, number, rounds, rows, text
-from coordinator.report.wording import Shown
+from fedbed.reporting import wording
+from fedbed.reporting.reading import Row, items, mapping, number, rounds, rows, text
+from fedbed.reporting.wording import Shown
 
 Fact = tuple[str, Shown | str]
 

@@ -7,7 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from coordinator.report.reading import (
+from fedbed.reporting.reading import (
     Row,
     count,
     mapping,

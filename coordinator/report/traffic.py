@@ -5,9 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from statistics import median
 
-from coordinator.report import participation, phases, round_plots, wording
+from coordinator.report import participation, phases, round_plots
 from coordinator.report.curves import Plot
-from coordinator.report.reading import (
+from coordinator.report.summary import Fact
+from fedbed.reporting import wording
+from fedbed.reporting.reading import (
     Row,
     count,
     mapping,
@@ -18,8 +20,7 @@ from coordinator.report.reading import (
     rows,
     text,
 )
-from coordinator.report.summary import Fact
-from coordinator.report.wording import Shown
+from fedbed.reporting.wording import Shown
 
 
 @dataclass

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import NamedTuple
 
-from coordinator.report.reading import Row, mapping, number, text
+from fedbed.reporting.reading import Row, mapping, number, text
 from fedbed.units import format_bytes, format_duration
 
 _RATIOS = ("accuracy", "precision", "recall", "f1", "auc")

@@ -88,6 +88,22 @@ def _style() -> list[tuple[Any, Any]]:
     return list(style.items())
 
 
+def zoom(lines: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Return a y range for where the lines end up, not for where they start.
+
+    The first fifth of each line may fall outside when it lies so far off that the rest would be
+    squeezed into less than a third of the height. A line that is alone is shown in full.
+    """
+    every = [value for line in lines for value in line]
+    late = [value for line in lines for value in line[len(line) // 5 :]]
+    low, high = min(every), max(every)
+    if len(lines) > 1 and max(late) > min(late) and (max(late) - min(late)) < 0.33 * (high - low):
+        reach = 0.5 * (max(late) - min(late))
+        low, high = max(low, min(late) - reach), min(high, max(late) + reach)
+    margin = 0.06 * (high - low) or 0.05 * abs(high) or 0.5
+    return low - margin, high + margin
+
+
 def count_rounds(axes: Axes, first: int, last: int, room: float = 0.0) -> None:
     """Let the x axis run over rounds, in whole numbers; `room` is a share kept free right."""
     from matplotlib.ticker import MaxNLocator
