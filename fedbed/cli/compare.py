@@ -1,48 +1,37 @@
-"""`fedbed compare`: experiments over all their seeds, federated against centralised."""
+"""`fedbed compare`: variants over seeds, each beside its centralised twin."""
 
 from __future__ import annotations
 
 import argparse
-import csv
 import json
-import statistics
 import sys
-import time
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TextIO
 
 from rich.console import Console
-from rich.table import Table
 
-from fedbed.cli import readings, results, targets
+from fedbed import experiment
+from fedbed.cli import compared, results, targets
 from fedbed.cli.connection import connect_if_named
-from fedbed.cli.session import Outcome, session
-from fedbed.errors import ExperimentError
-from fedbed.experiment import Experiment
-
-FIGURES = ("federated", "centralised", "gap")
-
-
-@dataclass(frozen=True)
-class Line:
-    """One seed of one experiment; None for a figure that the run doesn't have."""
-
-    experiment: str
-    seed: int
-    metric: str
-    federated: float | None
-    centralised: float | None
-    gap: float | None
-    verdict: str
-    run: str
+from fedbed.cli.session import Session, count, session
+from fedbed.comparison import store as stores
+from fedbed.comparison.carrying import carry_out
+from fedbed.comparison.figures import Figures
+from fedbed.comparison.files import Results
+from fedbed.comparison.load import plan_of
+from fedbed.comparison.plan import Cell, Plan
+from fedbed.comparison.schedule import seconds_left
+from fedbed.comparison.store import FINISHED, Store
+from fedbed.comparison.tables import data
+from fedbed.errors import Interrupted, RunFailed
+from fedbed.units import format_duration
 
 
 def compare(args: argparse.Namespace) -> int:
-    """Run all seeds of all experiments, with twins; returns the exit code.
+    """Run what isn't done yet of a comparison and report it; returns the exit code.
 
-    When a run fails or Ctrl-C is pressed, the comparison of those before it is still written.
+    Whatever breaks it off, what is done is reported, and the same command goes on. RunFailed in
+    the end if a run has failed.
     """
     stream = sys.stderr if args.json else sys.stdout
 
@@ -50,128 +39,144 @@ def compare(args: argparse.Namespace) -> int:
         stream.write(text + "\n")
         stream.flush()
 
-    wanted = [targets.load_experiment(p, args.assignments, args.nodes) for p in args.experiments]
-    _refuse_same_names(wanted)
-    if args.coordinator is None:
-        wanted = [targets.with_data(one, say) for one in wanted]
-    nodes = max(one.federation.real_nodes for one in wanted)
-    folder = args.output / f"{time.strftime('%Y%m%d-%H%M%S')}-compare-{wanted[0].name}"
-    lines: list[Line] = []
-    try:
-        with session(connect_if_named(args), nodes, args.output, args.plain, stream) as here:
-            for one in wanted:
-                for seed in one.seeds:
-                    say(f"{one.name}, seed {seed}")
-                    outcome = here.run(targets.of_experiment(one, seed, twin=True))
-                    lines.append(line_of(one.name, seed, outcome))
-    finally:
-        if lines:
-            write(lines, folder)
+    plan = _plan(args, say)
+    store = Store(args.output / f"compare-{plan.name}")
+    cells = plan.cells(stores.ground(args.coordinator))
+    only = {plan.variant(name).name for name in args.only}
+    wanted = [cell for cell in cells if not only or cell.variant.name in only]
+    if args.dry_run:
+        _tell(plan, wanted, store, args.json, args.fresh)
+        return 0
+    results.prepare(args.output)
+    with store.locked():
+        if args.fresh:
+            for cell in wanted:
+                store.forget(cell)
+        gathered = Results(plan, cells, store)
+        figures = _carry_out(args, wanted, store, gathered, stream)
     if args.json:
-        print(json.dumps(report(lines, folder.name), indent=2))
+        print(json.dumps(data(figures, store.folder.name), indent=2))
     else:
-        console = Console()
-        _show(lines, console)
-        results.paths(folder, console)
+        compared.show(figures, store.folder, Console())
+    failed = figures.failed
+    if failed:
+        name, seed, why = failed[0]
+        raise RunFailed(
+            f"{len(failed)} of {count(figures.planned, 'run')} failed, the first of them {name}, "
+            f"seed {seed}: {why} (the same command tries them again)"
+        )
     return 0
 
 
-def line_of(name: str, seed: int, outcome: Outcome) -> Line:
-    """Take a run's figures."""
-    metric, *figures = results.figures(outcome.result)
-    verdict = readings.mapping(outcome.result.get("verdict")).get("status", "")
-    federated, centralised, gap = (readings.number(figure) for figure in figures)
-    run = str(outcome.run["id"])
-    return Line(name, seed, metric, federated, centralised, gap, str(verdict), run)
+def _plan(args: argparse.Namespace, say: targets.Say) -> Plan:
+    settings = list(args.assignments)
+    if args.nodes is not None:
+        settings.append(f"federation.nodes={args.nodes}")
+    plan = plan_of(args.experiments, settings)
+    if args.seeds:
+        plan = plan.with_seeds(args.seeds)
+    if args.coordinator is not None:
+        return plan
+    # Asked once for each data set: 'auto' may mean a download, and checking takes its time.
+    known: dict[tuple[str, str], str] = {}
+    found = []
+    for variant in plan.variants:
+        one = variant.experiment
+        asked = (one.data.dataset, one.data.delivery)
+        if asked not in known:
+            known[asked] = targets.with_data(one, say).data.dataset
+        chosen = known[asked]
+        same = chosen == one.data.dataset
+        found.append(one if same else experiment.override(one, [f"data.dataset={chosen}"]))
+    return plan.with_experiments(found)
 
 
-def report(lines: Sequence[Line], name: str) -> dict[str, Any]:
-    """Return all figures with mean and sample standard deviation by experiment, JSON-ready."""
-    return {
-        "id": name,
-        "experiments": [
-            {
-                "name": experiment,
-                "metric": group[0].metric,
-                "runs": [asdict(line) for line in group],
-                "summary": {figure: spread(_values(group, figure)) for figure in FIGURES},
-            }
-            for experiment, group in _grouped(lines)
-        ],
-    }
-
-
-def spread(values: Sequence[float]) -> dict[str, float | int | None]:
-    """Return n, mean and sample standard deviation; None where there are too few values."""
-    return {
-        "n": len(values),
-        "mean": statistics.fmean(values) if values else None,
-        "std": statistics.stdev(values) if len(values) > 1 else None,
-    }
-
-
-def write(lines: Sequence[Line], folder: Path) -> None:
-    """Write comparison.json and comparison.csv; `latest` stays with the newest run."""
-    folder.mkdir(parents=True, exist_ok=True)
-    text = json.dumps(report(lines, folder.name), indent=2) + "\n"
-    (folder / "comparison.json").write_text(text, encoding="utf-8")
-    with (folder / "comparison.csv").open("w", newline="", encoding="utf-8") as file:
-        writer = csv.DictWriter(file, list(Line.__dataclass_fields__), lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(line) for line in lines)
-
-
-def _show(lines: Sequence[Line], console: Console) -> None:
-    for experiment, group in _grouped(lines):
-        metric = group[0].metric
-        table = Table(box=None, padding=(0, 3, 0, 0), pad_edge=False, header_style="bright_black")
-        table.add_column(f"{experiment}, {metric}", no_wrap=True)
-        for figure in FIGURES:
-            table.add_column(figure, justify="right", no_wrap=True)
-        for line in group:
-            table.add_row(
-                f"seed {line.seed}",
-                readings.score(line.federated, metric),
-                readings.score(line.centralised, metric),
-                readings.difference(line.gap, metric),
-            )
-        if len(group) > 1:
-            table.add_row("mean", *(_mean(group, figure, metric) for figure in FIGURES))
-        console.print()
-        console.print(table)
-    console.print(f"\ngap: {results.GAP}", highlight=False)
-    if any(len(group) > 1 for _, group in _grouped(lines)):
-        console.print("±: sample standard deviation over the seeds", highlight=False)
-    console.print()
-
-
-def _mean(group: Sequence[Line], figure: str, metric: str) -> str:
-    found = spread(_values(group, figure))
-    show = readings.difference if figure == "gap" else readings.score
-    if found["mean"] is None or found["std"] is None:
-        return show(found["mean"], metric)
-    return f"{show(found['mean'], metric)} ± {_amount(found['std'], metric)}"
-
-
-def _amount(value: float, metric: str) -> str:
-    return f"{value * 100:.2f}" if readings.is_ratio(metric) else f"{value:.2g}"
-
-
-def _values(group: Iterable[Line], figure: str) -> list[float]:
-    return [value for line in group if (value := getattr(line, figure)) is not None]
-
-
-def _grouped(lines: Iterable[Line]) -> list[tuple[str, list[Line]]]:
-    groups: dict[str, list[Line]] = {}
-    for line in lines:
-        groups.setdefault(line.experiment, []).append(line)
-    return list(groups.items())
-
-
-def _refuse_same_names(wanted: Sequence[Experiment]) -> None:
-    names = [one.name for one in wanted]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise ExperimentError(
-            f"two of these experiments are named '{twice[0]}': give each its own `name`"
+def _carry_out(
+    args: argparse.Namespace,
+    cells: Sequence[Cell],
+    store: Store,
+    gathered: Results,
+    stream: TextIO,
+) -> Figures:
+    """Run the cells that are not done, and write what there is whatever happens."""
+    waiting = [cell for cell in cells if not _is_done(store, cell)]
+    if len(waiting) < len(cells):
+        stream.write(
+            f"{len(cells) - len(waiting)} of {count(len(cells), 'run')} are done already\n"
         )
+        stream.flush()
+    if not waiting:
+        return gathered.write_all()
+    nodes = max(_target(cell).nodes for cell in waiting)
+    there = connect_if_named(args)
+    try:
+        with session(there, nodes, store.runs, args.plain, stream, store.twins) as here:
+            carry_out(cells, store, _runner(here), _after(here, len(cells), gathered))
+    except (Interrupted, KeyboardInterrupt) as error:
+        figures = gathered.write_all()
+        why = str(error) or "interrupted"
+        raise Interrupted(
+            f"{why}; {figures.runs} of {count(figures.planned, 'run')} are done, and the same "
+            f"command goes on from there; the report so far: {store.folder / 'report.html'}"
+        ) from None
+    except BaseException:
+        gathered.write_all()
+        raise
+    return gathered.write_all()
+
+
+def _is_done(store: Store, cell: Cell) -> bool:
+    record = store.record(cell)
+    return record is not None and record.state == FINISHED
+
+
+def _target(cell: Cell) -> targets.Target:
+    wanted = cell.variant.experiment
+    return targets.of_experiment(wanted, cell.seed, twin=wanted.centralised.enabled)
+
+
+def _runner(here: Session) -> Callable[..., dict[str, Any]]:
+    def run(cell: Cell, heading: Callable[[float | None], str]) -> dict[str, Any]:
+        return here.run(_target(cell), heading).result
+
+    return run
+
+
+def _after(here: Session, total: int, gathered: Results) -> Callable[..., None]:
+    def after(cell: Cell, number: int, seconds: float, error: str) -> None:
+        gathered.write_tables()
+        words = [f"{number} of {total}: {cell.title}"]
+        words.append(f"FAILED: {error}" if error else f"done in {format_duration(seconds)}")
+        here.say(", ".join(words))
+
+    return after
+
+
+def _tell(plan: Plan, cells: Sequence[Cell], store: Store, as_json: bool, fresh: bool) -> None:
+    """Print what would be run, and how long it would take as far as that is known."""
+    took: dict[str, list[float]] = {}
+    told = []
+    for cell in cells:
+        record = store.record(cell)
+        state = "to run" if record is None else record.state
+        if record is not None and record.state == FINISHED:
+            took.setdefault(cell.variant.name, []).append(record.seconds)
+            state = "to run again" if fresh else "done"
+        elif record is not None:
+            state = "failed, to run again"
+        told.append((cell, state))
+    waiting = [cell.variant.name for cell, state in told if state != "done"]
+    left = seconds_left(took, waiting)
+    if as_json:
+        listed = [{"variant": c.variant.name, "seed": c.seed, "state": s} for c, s in told]
+        print(json.dumps({"name": plan.name, "runs": listed, "seconds_left": left}, indent=2))
+        return
+    for place, (cell, state) in enumerate(told, start=1):
+        nodes = count(_target(cell).nodes, "node")
+        print(f"{place:>4}  {cell.title}  ({nodes}): {state}")
+    about = "not known before a run is done" if left is None else f"about {_rounded(left)}"
+    print(f"{count(len(waiting), 'run')} to go; time: {about}")
+
+
+def _rounded(seconds: float) -> str:
+    return format_duration(float(round(seconds)))

@@ -14,6 +14,7 @@ class PlainLines:
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
+        self._headed = False
         self._phase = ""
         self._rounds: dict[str, int] = {"history": 0, "twin": 0}
         self._event_at = 0.0
@@ -22,6 +23,9 @@ class PlainLines:
 
     def show(self, run: Mapping[str, Any], picture: Mapping[str, Any]) -> None:
         """Print what is new since the last picture."""
+        if picture.get("heading") and not self._headed:
+            self._headed = True
+            self.note(str(picture["heading"]))
         ended = run.get("state") in readings.ENDED
         if not ended:
             self._tell_events(run, picture)

@@ -11,12 +11,13 @@ import contextlib
 import os
 import sys
 import termios
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, Protocol, TextIO
 
 from rich.console import Console
 
+from fedbed.cli import readings
 from fedbed.cli.plain import PlainLines
 from fedbed.cli.screen import frame
 
@@ -34,6 +35,26 @@ class Display(Protocol):
 
     def note(self, text: str) -> None:
         """Print a line that stays."""
+
+
+Heading = Callable[[float | None], str]
+"""Makes a line out of the seconds that a run still takes, by its own estimate."""
+
+
+class Headed:
+    """A display with a line above that says what the run is part of."""
+
+    def __init__(self, shown: Display, heading: Heading) -> None:
+        self._shown = shown
+        self._heading = heading
+
+    def show(self, run: Mapping[str, Any], picture: Mapping[str, Any]) -> None:
+        """Show a run below the line."""
+        self._shown.show(run, {**picture, "heading": self._heading(readings.seconds_left(run))})
+
+    def note(self, text: str) -> None:
+        """Print a line that stays."""
+        self._shown.note(text)
 
 
 @contextmanager

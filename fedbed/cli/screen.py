@@ -33,12 +33,24 @@ _LABEL = 12
 
 def frame(run: Row, picture: Row, width: int, height: int) -> RenderableType:
     """Draw a run; the result takes at most `width` columns and `height` lines."""
-    head = [_head(run, width), _bar_line(run, width), Text(""), *_scores(run, width)]
+    head = [
+        *_above(picture, width),
+        _head(run, width),
+        _bar_line(run, width),
+        Text(""),
+        *_scores(run, width),
+    ]
     foot = [Text(""), *_foot(run, picture, width)]
     nodes = readings.nodes_of(run, readings.rows(picture.get("nodes")))
     room = height - len(head) - len(foot) - 1
     table = [Text(""), *_nodes(run, nodes, width, room)] if nodes and room >= _LEAST_TABLE else []
     return Group(*[*head, *table, *foot][: None if table else height])
+
+
+def _above(picture: Row, width: int) -> list[RenderableType]:
+    """Say what the run is part of, where it is part of anything."""
+    heading = str(picture.get("heading") or "")
+    return [_fit(Text(heading, "bold"), width), Text("")] if heading else []
 
 
 def bar(share: float, width: int, style: str) -> Text:

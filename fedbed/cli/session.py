@@ -16,7 +16,7 @@ from typing import Any, TextIO
 
 from fedbed.cli import results
 from fedbed.cli.follow import error_of, follow
-from fedbed.cli.progress import display
+from fedbed.cli.progress import Headed, Heading, display
 from fedbed.cli.targets import Target
 from fedbed.client import Client
 from fedbed.errors import FedbedError, Interrupted
@@ -54,14 +54,18 @@ class Session:
         self._stream.write(text + "\n")
         self._stream.flush()
 
-    def run(self, target: Target) -> Outcome:
+    def run(self, target: Target, heading: Heading | None = None) -> Outcome:
         """Submit a run, follow it, fetch its files, whatever becomes of it.
+
+        heading: makes a line that stands above the run's progress.
 
         Raises the run's own error if it failed, and Interrupted after Ctrl-C, which stops the run.
         """
         run_id = target.submit(self.client)
         try:
             with display(self._plain, self._stream) as shown:
+                if heading is not None:
+                    shown = Headed(shown, heading)
                 run = follow(self.client, run_id, shown, self._alive)
         except KeyboardInterrupt:
             self._interrupted(run_id)
@@ -117,8 +121,11 @@ def session(
     output: Path,
     plain: bool = False,
     stream: TextIO | None = None,
+    twins: Path | None = None,
 ) -> Iterator[Session]:
     """Use the coordinator `there`, or start one here with `nodes` nodes and stop it at the end.
+
+    twins: where the one that is started keeps trained twins, if not for the occasion alone.
 
     UsageError before anything starts if no results can be written to `output`.
     """
@@ -132,7 +139,7 @@ def session(
             return
         stream.write(f"starting a coordinator and {count(nodes, 'node')} on this machine\n")
         stream.flush()
-        with LocalTestbed(nodes) as testbed, Client(testbed.url) as client:
+        with LocalTestbed(nodes, twins=twins) as testbed, Client(testbed.url) as client:
             stream.write(f"ready: live page at {testbed.url}\n")
             stream.flush()
             yield Session(client, testbed, output, plain, stream)

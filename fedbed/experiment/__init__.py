@@ -1,6 +1,6 @@
 """The experiment file: its schema, reading and writing it, and Flower's strategies by name."""
 
-from fedbed.experiment.load import dump, from_data, load, loads, override
+from fedbed.experiment.load import Assignment, assign, dump, from_data, load, loads, override
 from fedbed.experiment.schema import (
     Adversaries,
     Centralised,
@@ -22,6 +22,7 @@ from fedbed.experiment.schema import (
 
 __all__ = [
     "Adversaries",
+    "Assignment",
     "Centralised",
     "Codec",
     "Data",
@@ -37,6 +38,7 @@ __all__ = [
     "Stragglers",
     "StrategySpec",
     "UpProfile",
+    "assign",
     "dump",
     "from_data",
     "load",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import stat
 from pathlib import Path
-from typing import Any, Dict, Iterable, List, Tuple, Union
+from typing import Any, Dict, Iterable, List, NamedTuple, Tuple, Union
 
 from pydantic import ValidationError
 
@@ -16,8 +16,17 @@ from fedbed.experiment.schema import Experiment
 
 Keys = Tuple[str, ...]
 
+
+class Assignment(NamedTuple):
+    """A value for one key; `origin` is the name that messages give to what assigns it."""
+
+    path: Keys
+    value: object
+    origin: str
+
+
 # Sections for which a bare name is accepted, with the key that the name stands for.
-_SHORTHANDS: Dict[Keys, str] = {
+SHORTHANDS: Dict[Keys, str] = {
     ("data", "partition"): "scheme",
     ("federation", "strategy"): "name",
     ("federation", "selection"): "name",
@@ -116,10 +125,19 @@ def override(experiment: Experiment, assignments: Iterable[str]) -> Experiment:
     Raises:
         ExperimentError: no such key, a value that isn't allowed there, or no 'key=value'.
     """
+    return assign(experiment, map(_assignment, assignments))
+
+
+def assign(experiment: Experiment, assignments: Iterable[Assignment]) -> Experiment:
+    """Change single keys, all of them checked together.
+
+    Raises:
+        ExperimentError: no such key, or a value that isn't allowed there.
+    """
     data: Dict[str, Any] = experiment.model_dump(mode="json")
     origins: List[Tuple[Keys, str]] = []
-    # A scheme before its arguments: their order on the command line doesn't matter.
-    for path, value, origin in sorted(map(_assignment, assignments), key=_precedence):
+    # A scheme before its arguments: the order in which they are given doesn't matter.
+    for path, value, origin in sorted(assignments, key=_precedence):
         _assign(data, path, value, origin)
         origins.append((path, origin))
     try:
@@ -136,36 +154,42 @@ def override(experiment: Experiment, assignments: Iterable[str]) -> Experiment:
     raise ExperimentError(one_line(origin, 0, found[0].text, found[1:]))
 
 
-def _assignment(text: str) -> Tuple[Keys, object, str]:
-    """Split 'key=value' into the key's path, the value, and the name that messages give it."""
+def _assignment(text: str) -> Assignment:
+    """Read 'key=value'."""
     origin = f"--set {text}"
     key, equals, written = text.partition("=")
-    path = tuple(part.strip() for part in key.split("."))
-    if not equals or not all(path):
+    path = keys_of(key)
+    if not equals or not path:
         raise ExperimentError(one_line(origin, 0, "wanted: key=value, as in federation.rounds=5"))
     try:
         value, _ = yamlfile.read(written)
     except yamlfile.YamlError as error:
         raise ExperimentError(one_line(origin, 0, str(error))) from None
-    return path, value, origin
+    return Assignment(path, value, origin)
 
 
-def _precedence(assignment: Tuple[Keys, object, str]) -> Tuple[int, bool]:
+def keys_of(dotted: str) -> Keys:
+    """Split 'federation.nodes' into its parts; empty for what is no key."""
+    path = tuple(part.strip() for part in dotted.split("."))
+    return path if all(path) else ()
+
+
+def _precedence(assignment: Assignment) -> Tuple[int, bool]:
     path = assignment[0]
-    return len(path), path[-1] != _SHORTHANDS.get(path[:-1])
+    return len(path), path[-1] != SHORTHANDS.get(path[:-1])
 
 
 def _assign(data: Dict[str, Any], path: Keys, value: object, origin: str) -> None:
     section: Any = data
     for depth, part in enumerate(path[:-1], start=1):
         below = section.setdefault(part, {})
-        if isinstance(below, str) and path[:depth] in _SHORTHANDS:
-            below = section[part] = {_SHORTHANDS[path[:depth]]: below}
+        if isinstance(below, str) and path[:depth] in SHORTHANDS:
+            below = section[part] = {SHORTHANDS[path[:depth]]: below}
         if not isinstance(below, dict):
             held = yamlfile.dotted(path[:depth])
             raise ExperimentError(one_line(origin, 0, f"{held!r} holds a value, not further keys"))
         section = below
-    key = _SHORTHANDS.get(path[:-1])
+    key = SHORTHANDS.get(path[:-1])
     if key == path[-1] and section.get(key) != value:
         section.clear()  # another scheme's or strategy's arguments mean nothing to this one
     section[path[-1]] = value

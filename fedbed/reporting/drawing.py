@@ -19,12 +19,15 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 480.0
-"""Width of every figure, in CSS pixels: two stand side by side, one fills a phone."""
+"""Width of a figure, in CSS pixels: two stand side by side, one fills a phone."""
+LINES = ("line1", "line2", "line3", "line4", "line5", "line6")
+"""Colours of lines of equal rank; beyond so many, eyes can't tell them apart."""
 FONT_SIZE = 12.0
 
 _VARIABLES = (
     "ink", "muted", "grid", "paper", "federated", "centralised", "bad",
     "work", "prepare", "download", "upload", "wait", "aggregate", "evaluate", "rest",
+    "line1", "line2", "line3", "line4", "line5", "line6",
 )  # fmt: skip
 _PLACEHOLDERS = {name: f"#a1{place:02x}c3" for place, name in enumerate(_VARIABLES)}
 
@@ -44,8 +47,8 @@ class Box(NamedTuple):
 
 
 @contextmanager
-def figure(height: float) -> Iterator[tuple[Figure, Axes]]:
-    """Open a figure `height` CSS pixels high with one calm set of axes; drawn by `to_svg`."""
+def figure(height: float, width: float = WIDTH) -> Iterator[tuple[Figure, Axes]]:
+    """Open a figure of that size in CSS pixels with one calm set of axes; drawn by `to_svg`."""
     import matplotlib
     from matplotlib.figure import Figure as MatplotlibFigure
 
@@ -56,7 +59,7 @@ def figure(height: float) -> Iterator[tuple[Figure, Axes]]:
         for name, value in _style():
             matplotlib.rcParams[name] = value
         # One point per CSS pixel.
-        drawn = MatplotlibFigure(figsize=(WIDTH / 72, height / 72), dpi=72, layout="constrained")
+        drawn = MatplotlibFigure(figsize=(width / 72, height / 72), dpi=72, layout="constrained")
         axes = drawn.add_subplot()
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(length=0)
@@ -186,6 +189,6 @@ def to_svg(drawn: Figure, prefix: str, label: str) -> str:
         body = body.replace(placeholder, f"var(--{name})")
     body = body.replace("'DejaVu Sans'", "var(--sans)").replace(", sans-serif", "")
     body = re.sub(r"\s*\n\s*", "\n", body)
-    height = drawn.get_figheight() * 72
-    opening = f'<svg viewBox="0 0 {WIDTH:g} {height:g}" role="img" aria-label="{escape(label)}">'
+    width, height = drawn.get_figwidth() * 72, drawn.get_figheight() * 72
+    opening = f'<svg viewBox="0 0 {width:g} {height:g}" role="img" aria-label="{escape(label)}">'
     return opening + body.strip()

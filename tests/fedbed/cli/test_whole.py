@@ -134,8 +134,7 @@ def test_compare_runs_every_seed(tmp_path: Path, testbed: LocalTestbed) -> None:
     code, out, err = fedbed(tmp_path, "compare", str(QUICK), *more, url=testbed.url)
     assert code == 0, err
     found = json.loads(out)
-    assert [run["seed"] for run in found["experiments"][0]["runs"]] == [1, 2]
-    assert found["experiments"][0]["summary"]["gap"]["n"] == 2
+    assert [run["seed"] for run in found["variants"][0]["runs"]] == [1, 2]
+    assert found["variants"][0]["summary"]["against_twin"]["n"] == 2
     stored = json.loads((tmp_path / "runs" / found["id"] / "comparison.json").read_text())
     assert stored == found
-    assert (tmp_path / "runs" / "latest" / "report.html").is_file()
