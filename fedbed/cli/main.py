@@ -20,7 +20,7 @@ EXAMPLES = """examples:
   fedbed demo                                a coordinator, four nodes and a first run, here
   fedbed run experiments/quick.yaml          the same for an experiment of your own
   fedbed run my-flower-app --nodes 3         any Flower app, unchanged
-  fedbed compare exp.yaml                    federated against centralised, for every seed
+  fedbed compare exp.yaml --seeds 1,2,3      variants and seeds, with intervals
   fedbed coordinator                         serve nodes and runs from this machine
   fedbed agent --coordinator http://pc:8470  join as a node
   fedbed COMMAND --help                      what a command can do
