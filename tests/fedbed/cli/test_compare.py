@@ -19,7 +19,7 @@ from fedbed.cli.progress import Headed
 from fedbed.cli.screen import frame
 from fedbed.testbed import LocalTestbed
 from tests.fedbed.cli import pictures
-from tests.fedbed.cli.test_whole import fedbed, start
+from tests.fedbed.cli.test_whole import start
 from tests.fedbed.comparison import samples
 
 STUDY = """
@@ -28,12 +28,16 @@ base:
   task: mnist_softmax
   data: {dataset: synthetic-digits, train_samples: 400, test_samples: 100}
   federation: {rounds: 1, nodes: 2}
-seeds: [1, 2]
+seeds: [1]
 variants:
   one: {federation.nodes: 1}
   two: {}
 reference: one
 """
+
+
+whole = pytest.mark.timeout(500)
+"""A run takes some seconds, and several times that on a machine with other work."""
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +50,15 @@ def testbed() -> Iterator[LocalTestbed]:
 def study(tmp_path: Path) -> Path:
     (tmp_path / "study.yaml").write_text(STUDY)
     return tmp_path
+
+
+def fedbed(folder: Path, *arguments: str, url: str | None = None) -> tuple[int, str, str]:
+    process = start(folder, *arguments, url=url)
+    try:
+        out, err = process.communicate(timeout=400)
+    finally:
+        process.kill()
+    return process.returncode, out, err
 
 
 def printed(width: int = 100, **changes: object) -> str:
@@ -103,28 +116,29 @@ def test_the_heading_stands_above_a_run_and_once_among_lines() -> None:
 
 
 @pytest.mark.e2e
+@whole
 def test_from_the_dry_run_to_the_report_and_once_more(study: Path, testbed: LocalTestbed) -> None:
     url = testbed.url
     code, out, _ = fedbed(study, "compare", "study.yaml", "--dry-run", url=url)
     assert code == 0
     assert "   2  two, seed 1  (2 nodes): to run" in out
-    assert "4 runs to go; time: not known" in out
+    assert "2 runs to go; time: not known" in out
     assert not (study / "runs").exists()
 
     code, out, err = fedbed(study, "compare", "study.yaml", "--json", "--only", "one", url=url)
     assert code == 0, err
-    assert [len(variant["runs"]) for variant in json.loads(out)["variants"]] == [2, 0]
+    assert [len(variant["runs"]) for variant in json.loads(out)["variants"]] == [1, 0]
 
     code, out, err = fedbed(study, "compare", "study.yaml", url=url)
     assert code == 0, err
-    assert "2 of 4 runs are done already" in out
-    assert "cell 3 of 4: two, seed 1 (" in out
-    assert "4 of 4: two, seed 2, done in" in out
-    assert "minus one" in out
+    assert "1 of 2 runs are done already" in out
+    assert "cell 2 of 2: two, seed 1 (" in out
+    assert "2 of 2: two, seed 1, done in" in out
+    assert "minus" in out
     folder = study / "runs" / "compare-study"
     found = json.loads((folder / "comparison.json").read_text())
     one, two = found["variants"]
-    assert two["summary"]["against_reference"]["n"] == 2
+    assert two["summary"]["against_reference"]["n"] == 1
     twins = [[run["centralised"] for run in variant["runs"]] for variant in (one, two)]
     assert twins[0] == twins[1]
     assert [run["twin_reused_of"] for run in two["runs"]] == [run["run"] for run in one["runs"]]
@@ -141,6 +155,7 @@ def test_from_the_dry_run_to_the_report_and_once_more(study: Path, testbed: Loca
 
 
 @pytest.mark.e2e
+@whole
 def test_a_run_that_fails_leaves_the_others(study: Path, testbed: LocalTestbed) -> None:
     text = STUDY.replace("one: {federation.nodes: 1}", "one: {federation.nodes: 3}")
     (study / "study.yaml").write_text(text)
@@ -156,6 +171,7 @@ def test_a_run_that_fails_leaves_the_others(study: Path, testbed: LocalTestbed) 
 
 
 @pytest.mark.e2e
+@whole
 @pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL])
 def test_it_goes_on_where_it_was_broken_off(
     study: Path, testbed: LocalTestbed, end: signal.Signals
@@ -164,23 +180,24 @@ def test_it_goes_on_where_it_was_broken_off(
     assert process.stdout is not None
     assert process.stderr is not None
     try:
-        while "1 of 4: one, seed 1, done" not in process.stdout.readline():
+        while "1 of 2: one, seed 1, done" not in process.stdout.readline():
             assert process.poll() is None
         process.send_signal(end)
-        _, err = process.communicate(timeout=60)
+        _, err = process.communicate(timeout=400)
     finally:
         process.kill()
     if end == signal.SIGINT:
         assert process.returncode == 130
-        assert "1 of 4 runs are done, and the same command goes on from there" in err
+        assert "1 of 2 runs are done, and the same command goes on from there" in err
         assert (study / "runs" / "compare-study" / "report.html").is_file()
     code, out, err = fedbed(study, "compare", "study.yaml", url=testbed.url)
     assert code == 0, err
-    assert re.search(r"[12] of 4 runs are done already", out)
+    assert "1 of 2 runs are done already" in out
     assert [path.name for path in (study / "runs").iterdir()] == ["compare-study"]
 
 
 @pytest.mark.e2e
+@whole
 def test_a_testbed_of_its_own_keeps_its_twins(study: Path) -> None:
     code, out, err = fedbed(study, "compare", "study.yaml", "--only", "one", "--seeds", "3")
     assert (code, err) == (0, "")
