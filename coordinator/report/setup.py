@@ -1,15 +1,16 @@
-"""The sections on what the run stood on: data partition, nodes, experiment file, versions."""
+"""The sections on what the run stood on: data, nodes, experiment file, versions."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from urllib.parse import quote
 
+from coordinator.report import holdings
+from coordinator.report.holdings import Holdings
 from coordinator.report.summary import Fact
 from fedbed.reporting import wording
 from fedbed.reporting.reading import (
     Row,
-    items,
     mapping,
     node_names,
     number,
@@ -19,33 +20,12 @@ from fedbed.reporting.reading import (
 )
 from fedbed.reporting.wording import Shown
 
-_MOST_NUMBERED = 12
-"""Up to so many classes, the cells of the heat map show their counts."""
-
-
-@dataclass
-class Cell:
-    """Samples of one class at one node; `depth` is 0 to 1, relative to the largest cell."""
-
-    count: Shown
-    depth: float
-
-
-@dataclass
-class Shares:
-    """Who holds which classes: one line per node with its name, cells and total."""
-
-    classes: list[str]
-    lines: list[tuple[str, list[Cell], Shown | None]]
-    numbered: bool
-
 
 @dataclass
 class Setup:
     """Everything below the rounds."""
 
-    shares: Shares | None = None
-    partition: list[Fact] = field(default_factory=list)
+    holdings: Holdings | None = None
     node_heads: list[str] = field(default_factory=list)
     node_lines: list[list[Shown | str]] = field(default_factory=list)
     packages: list[Fact] = field(default_factory=list)
@@ -60,11 +40,8 @@ def build(result: Row) -> Setup:
     heads, lines = _nodes(result)
     given = result.get("experiment")
     experiment = given if isinstance(given, str) and given.strip() else ""
-    partition = mapping(result.get("partition"))
-    hashed = text(partition.get("hash"))
     return Setup(
-        shares=_shares(result),
-        partition=[("hash of the indices", hashed)] if hashed else [],
+        holdings=holdings.build(result),
         node_heads=heads,
         node_lines=lines,
         packages=_packages(result),
@@ -75,32 +52,6 @@ def build(result: Row) -> Setup:
         else "",
         versions=_versions(result),
     )
-
-
-def _shares(result: Row) -> Shares | None:
-    names = node_names(result)
-    classes = [text(name) for name in items(result.get("classes"))]
-    held = []
-    for row in rows(result.get("nodes")):
-        counts = [number(value) or 0 for value in items(row.get("class_counts"))]
-        if counts:
-            held.append((row, counts))
-    if not held:
-        return None
-    width = max(len(counts) for _, counts in held)
-    most = max(1, *(max(counts) for _, counts in held))
-    classes = (classes + [str(place) for place in range(len(classes), width)])[:width]
-    lines = []
-    for row, counts in held:
-        padded = counts + [0] * (width - len(counts))
-        cells = [
-            Cell(shown, round(max(value, 0) / most, 3))
-            for value in padded
-            if (shown := wording.plain(value))
-        ]
-        total = wording.plain(row.get("train_samples"))
-        lines.append((names[partition_of(row)], cells, total))
-    return Shares(classes, lines, width <= _MOST_NUMBERED)
 
 
 def _nodes(result: Row) -> tuple[list[str], list[list[Shown | str]]]:

@@ -112,6 +112,30 @@ def register_compare(subparsers: Subparsers) -> None:
     parser.set_defaults(func=_later("fedbed.cli.compare", "compare"))
 
 
+def register_partition(subparsers: Subparsers) -> None:
+    """Add `fedbed partition`."""
+    parser = subparsers.add_parser(
+        "partition",
+        help="show who would hold which samples of an experiment, without training",
+        description="Divide an experiment's data among its nodes as a run would, show what each of "
+        "them gets, and draw it. Nothing is trained.",
+        epilog="examples:\n"
+        "  fedbed partition exp.yaml\n"
+        "  fedbed partition exp.yaml --nodes 100 --set data.partition=shards\n"
+        "  fedbed partition exp.yaml --seed 2 --output split.svg",
+    )
+    parser.add_argument("experiment", metavar="EXPERIMENT", type=Path, help="an experiment file")
+    _add_changes(parser)
+    parser.add_argument(
+        "--seed", type=_seed, metavar="S", help="default: the first of the experiment's seeds"
+    )
+    parser.add_argument(
+        "--output", type=Path, metavar="FILE", help="draw it there: .svg, .png or .pdf"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(func=_later("fedbed.cli.partition", "partition"))
+
+
 def register_chaos(subparsers: Subparsers) -> None:
     """Add `fedbed chaos`."""
     parser = subparsers.add_parser(
@@ -292,6 +316,11 @@ def _add_experiment_options(parser: argparse.ArgumentParser) -> None:
     )
     _add_token(parser)
     _add_ca(parser)
+    _add_changes(parser)
+    _add_output(parser)
+
+
+def _add_changes(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--nodes", type=count, metavar="N", help="number of nodes (default: the experiment's)"
     )
@@ -303,7 +332,6 @@ def _add_experiment_options(parser: argparse.ArgumentParser) -> None:
         dest="assignments",
         help="change a key of the experiment, as in federation.rounds=5 (may be repeated)",
     )
-    _add_output(parser)
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

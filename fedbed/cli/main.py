@@ -79,6 +79,7 @@ def build_parser() -> Parser:
     agent.register(subparsers)
     commands.register_run(subparsers)
     commands.register_compare(subparsers)
+    commands.register_partition(subparsers)
     commands.register_chaos(subparsers)
     commands.register_nodes(subparsers)
     commands.register_runs(subparsers)
