@@ -17,6 +17,7 @@ PAGES = sorted(
         *(ROOT / "docs").rglob("*.md"),
         ROOT / "benchmarks" / "README.md",
         ROOT / "tests" / "apps" / "README.md",
+        ROOT / "experiments" / "mcmahan" / "README.md",
     ]
 )
 NESTED = ("data",)
