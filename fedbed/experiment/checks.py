@@ -161,8 +161,7 @@ def federation(section: Federation) -> None:
             "is looked for on the coordinator's test set, which evaluate "
             f"({section.evaluate!r}) leaves out; set evaluate to server or both",
         )
-    if section.selection.name == "all" and section.asked_fraction < 1:
-        raise problem("fraction", "is below 1, but selection 'all' asks every node")
+    _selectable(section)
     pace = section.pace
     if pace.factor is not None and pace.least > section.deadline:
         raise problem("pace.least", "is longer than deadline, which is the longest limit")
@@ -185,6 +184,22 @@ def _agents(section: Federation) -> None:
             f"{section.needed_nodes} can't be less than nodes ({nodes}) where these share agents: "
             "all agents are needed to start; leave it out",
         )
+
+
+def _selectable(section: Federation) -> None:
+    """Refuse a selection that contradicts what else the section says of the nodes."""
+    if section.selection.name == "all" and section.asked_fraction < 1:
+        raise problem("fraction", "is below 1, but selection 'all' asks every node")
+    carried, args = section.select.labels, section.selection.args
+    if section.selection.name != "label" or args["otherwise"] != "none":
+        return
+    for key, value in args["target"].items():
+        if carried.get(key, value) != value:
+            raise problem(
+                "selection.args.target",
+                f"selects nobody: nodes with {key}={value} are wanted, but select.labels admits "
+                f"those with {key}={carried[key]} only",
+            )
 
 
 def experiment(whole: Experiment) -> None:

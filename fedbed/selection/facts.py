@@ -96,7 +96,7 @@ class Choice:
 
 
 def draw(
-    random: np.random.RandomState,
+    chance: np.random.RandomState,
     candidates: Sequence[Candidate],
     count: int,
     weights: Sequence[float] | None = None,
@@ -110,5 +110,5 @@ def draw(
         # A tiny chance for everybody: of all-zero weights one couldn't draw.
         raised = np.asarray(weights, dtype=np.float64) + 1e-9
         chances = raised / raised.sum()
-    drawn = random.choice(len(candidates), count, replace=False, p=chances)
+    drawn = chance.choice(len(candidates), count, replace=False, p=chances)
     return sorted(candidates[int(place)].partition for place in drawn)

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from fedbed.selection.base import Selection
 from fedbed.selection.facts import Candidate, Choice, Situation, draw
+from fedbed.selection.timing import warm
 
 Tier = list[Candidate]
 
@@ -43,12 +44,12 @@ class Tiers(Selection):
 
     def choose(self, situation: Situation) -> Choice:
         """Measure who isn't measured yet, else draw a tier and nodes of it."""
-        random, count = situation.random(), situation.wanted()
+        chance, count = situation.random(), situation.wanted()
         fresh = [c for c in situation.candidates if not _times(c)]
         if fresh:
-            new = draw(random, fresh, count)
+            new = draw(chance, fresh, count)
             others = [c for c in situation.candidates if c not in fresh]
-            rest = draw(random, others, count - len(new))
+            rest = draw(chance, others, count - len(new))
             return Choice.of(("not measured yet", new), ("beside those to measure", rest))
         most = len(situation.candidates) // count
         tiers = _sorted_in(situation.candidates, min(self.tiers, most))
@@ -57,8 +58,8 @@ class Tiers(Selection):
         open_ = [t for t in range(len(tiers)) if self.credits is None or spent[t] < self.credits]
         open_ = open_ or list(range(len(tiers)))
         chances = np.array([weights[t] for t in open_])
-        tier = int(random.choice(open_, p=chances / chances.sum()))
-        drawn = draw(random, tiers[tier], count)
+        tier = int(chance.choice(open_, p=chances / chances.sum()))
+        drawn = draw(chance, tiers[tier], count)
         return Choice.of((_named(tier, len(tiers)), drawn), tier=tier, weights=weights)
 
     def _weights(self, situation: Situation, tiers: list[Tier]) -> list[float]:
@@ -82,7 +83,7 @@ class Tiers(Selection):
 
 
 def _times(candidate: Candidate) -> list[float]:
-    return [part.seconds for part in candidate.parts if part.delivered or part.late]
+    return [part.seconds for part in warm(candidate.parts) if part.delivered or part.late]
 
 
 def _sorted_in(candidates: tuple[Candidate, ...], count: int) -> list[Tier]:

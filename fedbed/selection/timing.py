@@ -26,11 +26,11 @@ class Times:
 def measured(parts: Sequence[Part], since: int) -> Times | None:
     """Return what a node's parts from round `since` on let expect; None without a measurement.
 
-    Each phase is the median of the parts that came. A part that was late counts as long as its
-    round was open, at least: how much longer it would have taken nobody has seen. It stands until
-    the node delivers again.
+    Each phase is the median of the parts that came; a node's first part counts as `warm` says. A
+    part that was late counts as long as its round was open, at least: how much longer it would have
+    taken nobody has seen. It stands until the node delivers again.
     """
-    recent = [part for part in parts if part.round >= since and (part.delivered or part.late)]
+    recent = [part for part in warm(parts) if part.round >= since and (part.delivered or part.late)]
     if not recent:
         return None
     came = [part for part in recent if part.delivered]
@@ -45,6 +45,14 @@ def measured(parts: Sequence[Part], since: int) -> Times | None:
     late_s = max((part.seconds for part in recent if part.round > last_came), default=0.0)
     more_s = max(0.0, late_s - times.total_s)
     return Times(times.download_s, times.compute_s + more_s, times.upload_s)
+
+
+def warm(parts: Sequence[Part]) -> Sequence[Part]:
+    """Leave out a node's first part, if it delivered since.
+
+    There the worker loads libraries and data, which takes many times as long as a round of its own.
+    """
+    return parts[1:] if any(part.delivered for part in parts[1:]) else parts
 
 
 def expected(candidates: Iterable[Candidate], since: int) -> dict[int, Times | None]:

@@ -102,6 +102,17 @@ def test_wrong_selections_are_refused(written: str, wanted: str) -> None:
     assert "\n" not in str(caught.value)
 
 
+def test_a_label_that_no_node_of_the_run_can_carry_is_refused() -> None:
+    text = (
+        "{name: x, task: mnist_softmax, federation: {select: {labels: {device: %s}}, "
+        "selection: {name: label, args: {target: {device: nano}, otherwise: %s}}}}"
+    )
+    with pytest.raises(ExperimentError, match="selects nobody: nodes with device=nano are wanted"):
+        loads(text % ("pi", "none"), "file")
+    loads(text % ("nano", "none"), "file")
+    loads(text % ("pi", "all"), "file")
+
+
 def test_the_file_names_them_and_says_every_argument() -> None:
     listed = describe.schema_at(("federation", "selection", "name"))
     assert listed is not None
