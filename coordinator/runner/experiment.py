@@ -62,9 +62,12 @@ class ExperimentRun:
         samples = Samples(experiment, order.partitions, seed)
         outcome.samples = samples
         channel.publish("phase", {"phase": "starting", "dataset": samples.name})
-        trainer = tasks.create(experiment.task)
+        task = experiment.task.name
+        classes = None if samples.whole is None else len(samples.whole.classes)
+        args = tasks.with_classes(task, experiment.task.args, classes)
+        trainer = tasks.create(task, args)
         initial = trainer.initial(seed)
-        app = AppRef("task", experiment.task)
+        app = AppRef("task", task, run_config=args)
         policy = Policy.of(experiment)
         items = ItemMaker(order.run, order.partitions, policy, app, blobs, seed)
         items.data = samples.deal(blobs)

@@ -84,7 +84,7 @@ class Outcome:
             "name": self._order.spec.name,
             "description": experiment.description if experiment else "",
             "kind": self._order.spec.kind,
-            "task": experiment.task if experiment else self._order.spec.clientapp,
+            "task": experiment.task.name if experiment else self._order.spec.clientapp,
             "dataset": self.samples.name if self.samples else "",
             "metric": METRIC,
             "seed": self._order.spec.seed,

@@ -116,7 +116,7 @@ class RunSpec:
         for ability, words in _abilities(experiment).items():
             if ability not in member.profile.abilities:
                 return f"can't {words} (update its agent)"
-        needed = tasks.packages(experiment.task)
+        needed = tasks.packages(experiment.task.name)
         if experiment.data.delivery == "shared":
             needed += _to_read(experiment.data.dataset)
         missing = [p for p in needed if p not in member.profile.packages]

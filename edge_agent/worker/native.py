@@ -19,7 +19,7 @@ from fedbed import codec, tasks
 from fedbed.data import dataset
 from fedbed.data.dataset import Split
 from fedbed.errors import DataError, ExperimentError
-from fedbed.link.messages import BlobRef, DataRef
+from fedbed.link.messages import AppRef, BlobRef, DataRef
 from fedbed.tasks.schedule import fit_seed
 
 KEPT_BYTES = 256 * 1024 * 1024
@@ -32,8 +32,8 @@ class NativeRunner(Runner):
     Nothing of one partition's training stays for the next: `Trainer.load` forgets it.
     """
 
-    def __init__(self, task: str, data_path: Optional[Path]) -> None:
-        self._trainer = tasks.create(task)
+    def __init__(self, app: AppRef, data_path: Optional[Path]) -> None:
+        self._trainer = tasks.create(app.name, app.run_config)
         _steady_threads()
         self._data_path = data_path
         self._splits = RecentSplits(KEPT_BYTES)

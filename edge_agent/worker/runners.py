@@ -22,7 +22,7 @@ def make_runner(job: Job, state_dir: Path, data_path: Optional[Path]) -> Runner:
     if job.item.app.kind == "task":
         from edge_agent.worker.native import NativeRunner
 
-        return NativeRunner(job.item.app.name, data_path)
+        return NativeRunner(job.item.app, data_path)
     from edge_agent.worker.flower import FlowerRunner
 
     return FlowerRunner(job, state_dir)

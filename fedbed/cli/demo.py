@@ -20,7 +20,7 @@ def demo(args: argparse.Namespace) -> int:
     wanted = targets.load_experiment(examples_dir() / "demo.yaml", changes, args.nodes)
     intro = (
         f"This starts {args.nodes + 1} processes on this machine: a coordinator and "
-        f"{count(args.nodes, 'node')}. The nodes train {wanted.task} together for "
+        f"{count(args.nodes, 'node')}. The nodes train {wanted.task.name} together for "
         f"{count(wanted.federation.rounds, 'round')}, each on its own share of the data. Then one "
         "machine trains the same model on all of it, the centralised twin, for comparison."
     )

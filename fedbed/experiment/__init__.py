@@ -17,6 +17,7 @@ from fedbed.experiment.schema import (
     SelectionSpec,
     Stragglers,
     StrategySpec,
+    TaskSpec,
     UpProfile,
 )
 
@@ -37,6 +38,7 @@ __all__ = [
     "SelectionSpec",
     "Stragglers",
     "StrategySpec",
+    "TaskSpec",
     "UpProfile",
     "assign",
     "dump",

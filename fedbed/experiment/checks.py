@@ -44,14 +44,24 @@ def unique(values: Tuple[T, ...]) -> Tuple[T, ...]:
     return values
 
 
-def task(name: str) -> str:
-    """Refuse a task that nobody wrote."""
-    from fedbed.tasks import names
+def task(given: object) -> object:
+    """Expand a bare task name, check the task's arguments and fill in those left out."""
+    if isinstance(given, str):
+        given = {"name": given}
+    if not isinstance(given, dict) or not isinstance(given.get("name"), str):
+        return given  # pydantic has the words for it
+    from fedbed import tasks
 
-    known = names()
+    name, args = given["name"], given.get("args", {})
+    known = tasks.names()
     if name not in known:
         raise problem("", f"unknown task {name!r}{hint(name, known)}; allowed: {', '.join(known)}")
-    return name
+    if not isinstance(args, dict):
+        return given
+    try:
+        return {**given, "args": tasks.check_args(name, args)}
+    except tasks.ArgumentError as error:
+        raise problem(f"args.{error.key}", error.text) from None
 
 
 def datasets() -> List[str]:
@@ -289,24 +299,39 @@ def _fits_strategy(whole: Experiment, layers: Sequence[Strategy]) -> None:
 
 
 def shapes(whole: Experiment) -> None:
-    """A task takes samples of one shape; nodes' data of their own are looked at there."""
-    if whole.data.delivery == "node":
-        return
-    from fedbed.data import load_card, readable_cards
-    from fedbed.tasks import sample_shape, wants
+    """The data set must be what the task learns from; nodes' own data are looked at there."""
+    from fedbed import tasks
+    from fedbed.data import load_card
 
-    chosen, takes = whole.data.dataset, sample_shape(whole.task)
-    # 'auto' is mnist or synthetic-digits, which are of one shape.
-    card = load_card("mnist" if chosen == "auto" else chosen)
-    targets(card, chosen, whole.task, wants(whole.task))
-    has = shape_in_use(card, whole.data.image_size)
-    if has != takes:
-        fitting = [one.name for one in readable_cards() if one.shapes["train"][1:] == takes]
-        raise problem(
-            "data.dataset",
-            f"{chosen!r} has samples of {_extent(has)}, but task {whole.task!r} takes "
-            f"{_extent(takes)}; allowed: {' | '.join(fitting) or 'none of the known data sets'}",
-        )
+    spec, chosen, classes = whole.task, whole.data.dataset, None
+    if whole.data.delivery != "node":
+        # 'auto' is mnist or synthetic-digits, which are alike.
+        card = load_card("mnist" if chosen == "auto" else chosen)
+        classes = len(card.classes)
+        targets(card, chosen, spec.name, tasks.wants(spec.name))
+        shape = shape_in_use(card, whole.data.image_size)
+        if not tasks.fits(spec.name, shape):
+            raise problem(
+                "data.dataset",
+                f"{chosen!r} has samples of {_extent(shape)}, but task {spec.name!r} takes "
+                f"{tasks.shape_text(spec.name)}; allowed: {_fitting(spec.name)}",
+            )
+    try:
+        tasks.with_classes(spec.name, spec.args, classes)
+    except tasks.ArgumentError as error:
+        raise problem(f"task.args.{error.key}", error.text) from None
+
+
+def _fitting(task: str) -> str:
+    from fedbed import tasks
+    from fedbed.data import readable_cards
+
+    fitting = [
+        card.name
+        for card in readable_cards()
+        if card.targets == tasks.wants(task) and tasks.fits(task, card.shapes["train"][1:])
+    ]
+    return " | ".join(fitting) or "none of the known data sets"
 
 
 def targets(card: Card, chosen: str, task: str, wanted: str) -> None:

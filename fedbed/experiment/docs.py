@@ -43,6 +43,8 @@ def experiment_page() -> str:
         parts.append(key_table(section, path))
         if path == ("data", "partition"):
             parts.append(_schemes())
+        if path == ("task",):
+            parts.append(_tasks())
     parts += ["## A complete example\n", "Every key with its default:\n", "```yaml"]
     parts.append(example() + "```\n")
     return "\n".join(parts)
@@ -110,7 +112,8 @@ def key_table(
             anchor = yamlfile.dotted((*path, key)).replace(".", "")
             below = f"[section](#{anchor})"
             meaning = meaning if path else _first_line(_model(field.annotation) or Section)
-            rows.append(f"| `{key}` | {below} | | {_cell(meaning)} |")
+            needed = " **required** " if field.is_required() else " "
+            rows.append(f"| `{key}` | {below} |{needed}| {_cell(meaning)} |")
             continue
         kind = describe.allowed(describe.schema_at((*path, key), of) or {}, of)
         rows.append(f"| `{key}` | {_cell(kind)} | {_default(model, key)} | {_cell(meaning)} |")
@@ -135,6 +138,19 @@ def _schemes() -> str:
         written = ", ".join(f"`{key}: {value}`" for key, value in args.items())
         rows.append(f"| `{scheme}` | {written or 'none'} |")
     return "\n".join(rows) + "\n"
+
+
+def _tasks() -> str:
+    from fedbed import tasks
+
+    rows = ["| Task | Argument | Allowed | Default | Meaning |", "|---|---|---|---|---|"]
+    for name in tasks.names():
+        for key, argument in tasks.arguments(name).items():
+            cells = [f"`{name}`", f"`{key}`", _cell(argument.allowed)]
+            default = f"`{_inline(argument.default)}`"
+            rows.append("| " + " | ".join([*cells, default, _cell(argument.meaning)]) + " |")
+    without = ", ".join(f"`{name}`" for name in tasks.names() if not tasks.arguments(name))
+    return "\n".join([*rows, "", f"No arguments: {without}."]) + "\n"
 
 
 def _cell(text: str) -> str:

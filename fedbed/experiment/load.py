@@ -30,6 +30,7 @@ SHORTHANDS: Dict[Keys, str] = {
     ("data", "partition"): "scheme",
     ("federation", "strategy"): "name",
     ("federation", "selection"): "name",
+    ("task",): "name",
 }
 
 

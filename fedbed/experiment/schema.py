@@ -93,6 +93,24 @@ class Data(Section):
         return dataset if checks.is_stored(info) else checks.dataset(dataset)
 
 
+class TaskSpec(Section):
+    """What is learnt: model, loss and metrics. A bare name stands for the task as it is."""
+
+    name: Name = Field(
+        description="Name of the learning task; docs/tasks.md says which there are.",
+        json_schema_extra={"allowed": "a learning task such as mnist_mlp"},
+    )
+    args: Dict[str, Any] = Field(
+        default_factory=dict,
+        description="Arguments of the task; what is left out has its default.",
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _check(cls, given: object) -> object:
+        return checks.task(given)
+
+
 class StrategySpec(Section):
     """A strategy. A bare name stands for the strategy with its default arguments."""
 
@@ -424,8 +442,8 @@ class Experiment(Section):
     description: str = Field(
         default="", max_length=10_000, description="What the experiment is for, in free words."
     )
-    task: str = Field(
-        description="Learning task: model, loss and metrics; one of `fedbed.tasks.names()`.",
+    task: TaskSpec = Field(
+        description=str(TaskSpec.__doc__),
         json_schema_extra={"allowed": "a learning task such as mnist_mlp"},
     )
     data: Data = Field(default_factory=Data, description=str(Data.__doc__))
@@ -449,11 +467,6 @@ class Experiment(Section):
     engine: Literal["edge"] = Field(
         default="edge", description="What carries the messages; 'edge' is fedbed's own link."
     )
-
-    @field_validator("task")
-    @classmethod
-    def _known(cls, task: str) -> str:
-        return checks.task(task)
 
     @field_validator("seeds")
     @classmethod

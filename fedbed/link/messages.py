@@ -118,6 +118,7 @@ class AppRef:
     """The task's name, or the ClientApp's reference `package.module:attribute`."""
     bundle: Optional[BlobRef] = None
     run_config: Dict[str, Any] = field(default_factory=dict)
+    """The task's arguments, or the configuration of the Flower run."""
 
 
 @dataclass

@@ -1,6 +1,6 @@
 """Learning tasks that run on a node with numpy (and torch, where the task says so) alone.
 
-Adding a task is one module here with a `create() -> Trainer` function, and one line in `_TASKS`;
+Adding a task is one module here with a `create(...) -> Trainer` function, and one line in `_TASKS`;
 docs/tasks.md walks through it. Modules are imported on demand: the numpy task must not pay for
 torch.
 """
@@ -9,40 +9,60 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import Dict, List, NamedTuple, Tuple
+from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from fedbed.errors import ExperimentError, RequirementMissing
-from fedbed.tasks.trainer import Arrays, FitSettings, Trainer
+from fedbed.tasks.arguments import Argument, ArgumentError, complete
+from fedbed.tasks.trainer import Arrays, FitSettings, Metrics, Trainer
 
 __all__ = [
+    "Argument",
+    "ArgumentError",
     "Arrays",
     "FitSettings",
+    "Metrics",
     "Trainer",
+    "arguments",
+    "check_args",
     "create",
+    "fits",
+    "metric",
     "names",
+    "optimizers",
     "packages",
     "sample_shape",
+    "shape_text",
     "wants",
+    "with_classes",
 ]
+
+Shape = Tuple[Optional[int], ...]
 
 
 class _Task(NamedTuple):
-    """Where a task's code is, the shape of one sample, and the packages that it needs.
+    """What is known of a task before its code is imported.
 
-    wants: what it learns from, labels or masks.
+    shape: of one sample, (height, width) or (height, width, channels); None stands for any extent
+    that `divisor` divides. wants: labels or masks. needs: the packages that it runs on.
+    arguments: those of its `create`, by name.
     """
 
     module: str
-    shape: Tuple[int, ...]
+    shape: Shape
     needs: Tuple[str, ...] = ("numpy", "torch")
     wants: str = "labels"
+    arguments: Mapping[str, Argument] = {}
+    optimizers: Tuple[str, ...] = ("sgd", "adamw")
+    divisor: int = 1
 
 
 _TASKS: Dict[str, _Task] = {
     "cifar10_resnet18": _Task("fedbed.tasks.cifar10_resnet18", (32, 32, 3)),
     "cifar10_resnet50": _Task("fedbed.tasks.cifar10_resnet50", (32, 32, 3)),
     "mnist_mlp": _Task("fedbed.tasks.mnist_mlp", (28, 28)),
-    "mnist_softmax": _Task("fedbed.tasks.mnist_softmax", (28, 28), ("numpy",)),
+    "mnist_softmax": _Task(
+        "fedbed.tasks.mnist_softmax", (28, 28), needs=("numpy",), optimizers=("sgd",)
+    ),
 }
 
 
@@ -56,27 +76,90 @@ def packages(name: str) -> List[str]:
     return list(_TASKS[name].needs) if name in _TASKS else ["numpy", "torch"]
 
 
-def sample_shape(name: str) -> Tuple[int, ...]:
-    """Shape of one sample that the task takes: (height, width) or (height, width, channels).
-
-    Imports nothing. Raises ExperimentError for an unknown task.
-    """
-    return _known(name).shape
-
-
 def wants(name: str) -> str:
     """Return what a task learns from: 'labels', one per image, or 'masks', one class per pixel.
 
-    Imports nothing. Raises ExperimentError for an unknown task.
+    Raises ExperimentError for an unknown task, as all that follow do.
     """
     return _known(name).wants
 
 
-def create(name: str) -> Trainer:
-    """Return a trainer for the task `name`.
+def metric(name: str) -> str:
+    """Return the metric that a task's runs are judged by: 'accuracy' or 'mean_iou'."""
+    return "mean_iou" if wants(name) == "masks" else "accuracy"
 
-    Raises ExperimentError for an unknown task, RequirementMissing where a package isn't installed.
+
+def optimizers(name: str) -> List[str]:
+    """Names of the optimisers that a task can learn with."""
+    return list(_known(name).optimizers)
+
+
+def sample_shape(name: str) -> Shape:
+    """Shape of one sample that the task takes: (height, width) or (height, width, channels).
+
+    None stands for an extent that may vary; `fits` knows which.
     """
+    return _known(name).shape
+
+
+def fits(name: str, shape: Sequence[int]) -> bool:
+    """Whether the task takes samples of this shape."""
+    task = _known(name)
+    return len(shape) == len(task.shape) and all(
+        has % task.divisor == 0 if takes is None else has == takes
+        for has, takes in zip(shape, task.shape)
+    )
+
+
+def shape_text(name: str) -> str:
+    """Say which samples the task takes: '28x28', or 'HxWx3 with H and W divisible by 4'."""
+    task = _known(name)
+    letters = iter("HW")
+    extents = [next(letters) if extent is None else str(extent) for extent in task.shape]
+    rest = f" with H and W divisible by {task.divisor}" if task.divisor > 1 else ""
+    return "x".join(extents) + rest
+
+
+def arguments(name: str) -> Dict[str, Argument]:
+    """Arguments that an experiment file may give the task, by name."""
+    return dict(_known(name).arguments)
+
+
+def check_args(name: str, args: Mapping[str, Any]) -> Dict[str, Any]:
+    """Return all arguments of the task, those left out of `args` with their defaults.
+
+    Raises ArgumentError for an argument that the task doesn't have or a value that it doesn't take.
+    """
+    return complete(name, _known(name).arguments, args)
+
+
+def with_classes(name: str, args: Mapping[str, Any], classes: Optional[int]) -> Dict[str, Any]:
+    """Return all arguments, the number of classes filled in from the data set's.
+
+    classes: None where the data set isn't known. Raises ArgumentError where the file says nothing
+    either, or says that there are fewer than the data set has.
+    """
+    found = check_args(name, args)
+    if "classes" not in found:
+        return found
+    if found["classes"] is None:
+        if classes is None:
+            text = "must be given where nodes bring data of their own"
+            raise ArgumentError(name, "classes", text)
+        found["classes"] = classes
+    elif classes is not None and found["classes"] < classes:
+        text = f"{found['classes']} are too few; the data set has {classes}"
+        raise ArgumentError(name, "classes", text)
+    return found
+
+
+def create(name: str, args: Optional[Mapping[str, Any]] = None) -> Trainer:
+    """Return a trainer for the task `name` with these arguments, and defaults for the others.
+
+    Raises ExperimentError for an unknown task or argument, RequirementMissing where a package isn't
+    installed.
+    """
+    complete_args = with_classes(name, args or {}, None)
     try:
         module = importlib.import_module(_known(name).module)
     except ImportError as error:
@@ -84,7 +167,7 @@ def create(name: str) -> Trainer:
             f"task '{name}' needs the package '{error.name}': install fedbed[train] "
             "in the interpreter that runs the worker"
         ) from error
-    trainer: Trainer = module.create()
+    trainer: Trainer = module.create(**complete_args)
     return trainer
 
 

@@ -15,7 +15,7 @@ from fedbed import codec
 from fedbed.data import dataset
 from fedbed.data.dataset import Split
 from fedbed.errors import DataError, ExperimentError
-from fedbed.link.messages import BlobRef, DataRef, Timeline, WorkItem, unparse
+from fedbed.link.messages import AppRef, BlobRef, DataRef, Timeline, WorkItem, unparse
 from tests.edge_agent import work
 from tests.edge_agent.peer import Peer
 
@@ -27,7 +27,7 @@ class Node:
 
     def __init__(self, folder: Path, own: Path | None = None) -> None:
         self.folder = folder
-        self.runner = NativeRunner("mnist_softmax", own)
+        self.runner = NativeRunner(AppRef("task", "mnist_softmax"), own)
         self.progress: list[float] = []
 
     def store(self, data: bytes) -> BlobRef:

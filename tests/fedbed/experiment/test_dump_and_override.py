@@ -76,6 +76,16 @@ def test_strategy_arguments_survive_a_dump() -> None:
     assert loads(dump(experiment), "dump") == experiment
 
 
+def test_a_task_is_a_name_or_a_name_with_arguments() -> None:
+    assert PLAIN.task.name == "mnist_mlp"
+    assert from_data({"name": "x", "task": {"name": "mnist_mlp"}}, "x") == PLAIN
+    assert yaml.safe_load(dump(PLAIN))["task"] == {"name": "mnist_mlp", "args": {}}
+    assert override(PLAIN, ["task=mnist_softmax"]).task.name == "mnist_softmax"
+    assert override(PLAIN, ["task.name=mnist_softmax"]).task.name == "mnist_softmax"
+    with pytest.raises(ExperimentError, match=r"task\.args\.width: task 'mnist_mlp' takes no arg"):
+        override(PLAIN, ["task.args.width=8"])
+
+
 def test_override_changes_single_keys() -> None:
     changed = override(
         PLAIN,

@@ -79,6 +79,19 @@ def test_the_shape_of_a_sample_is_told_without_torch() -> None:
         tasks.sample_shape("cifar10_resnet81")
 
 
+def test_the_shapes_that_a_task_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert tasks.fits("mnist_mlp", (28, 28))
+    assert not tasks.fits("mnist_mlp", (28, 28, 3))
+    assert tasks.shape_text("cifar10_resnet18") == "32x32x3"
+    assert (tasks.wants("mnist_mlp"), tasks.metric("mnist_mlp")) == ("labels", "accuracy")
+
+
+def test_arguments_that_a_task_does_not_have() -> None:
+    text = "task 'mnist_mlp': argument 'width': task 'mnist_mlp' takes no arguments"
+    with pytest.raises(ExperimentError, match=text):
+        tasks.create("mnist_mlp", {"width": 3})
+
+
 @every_task
 def test_initial_weights_follow_the_seed_alone(name: str) -> None:
     trainer = tasks.create(name)
