@@ -145,7 +145,7 @@ class ExperimentRun:
         optimizer = self._experiment.optimizer
         rounds = self._experiment.federation.rounds
         config["lr"] = learning_rate(
-            optimizer.lr, optimizer.schedule, optimizer.lr_decay, number, rounds
+            optimizer.lr, optimizer.schedule, optimizer.lr_decay, number, rounds, optimizer.warmup
         )
 
     def _train_config(self, seed: int) -> ConfigRecord:
@@ -155,8 +155,11 @@ class ExperimentRun:
                 "local-epochs": federation.local_epochs,
                 "batch-size": federation.batch_size,
                 "lr": optimizer.lr,
-                "momentum": optimizer.momentum,
+                "optimizer": optimizer.name,
+                "momentum": optimizer.used_momentum,
+                "betas": list(optimizer.used_betas),
                 "weight-decay": optimizer.weight_decay,
+                "clip": optimizer.clip or 0.0,
                 "seed": seed,
             }
         )

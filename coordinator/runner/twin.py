@@ -43,9 +43,19 @@ def train(
         settings = FitSettings(
             samples=samples,
             batch_size=experiment.federation.batch_size,
-            lr=learning_rate(optimizer.lr, optimizer.schedule, optimizer.lr_decay, number, planned),
-            momentum=optimizer.momentum,
+            lr=learning_rate(
+                optimizer.lr,
+                optimizer.schedule,
+                optimizer.lr_decay,
+                number,
+                planned,
+                optimizer.warmup,
+            ),
+            optimizer=optimizer.name,
+            momentum=optimizer.used_momentum,
+            betas=optimizer.used_betas,
             weight_decay=optimizer.weight_decay,
+            clip=optimizer.clip or 0.0,
             seed=fit_seed(seed, number, TWIN_PARTITION),
         )
         fitted = trainer.fit(data.train, settings, lambda _share: channel.check_stopped())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from pathlib import Path
-from typing import Optional, Set, Tuple
+from typing import Optional, Sequence, Set, Tuple
 from zipfile import BadZipFile
 
 import numpy as np
@@ -43,9 +43,9 @@ class NativeRunner(Runner):
         """Train or evaluate on the item's partition.
 
         The config record holds `local-epochs`, `batch-size`, `lr`, `momentum`, `weight-decay`,
-        `seed` and, from strategies that want them, `proximal-mu` and `clipping_norm`. The reply's
-        metrics hold `num-examples` (samples in the partition, the weight of this update), `samples`
-        (seen) and the task's metrics.
+        `seed`, `optimizer`, `betas`, `clip` (0: none) and, from strategies that want them,
+        `proximal-mu` and `clipping_norm`. The reply's metrics hold `num-examples` (samples in the
+        partition, the weight of this update), `samples` (seen) and the task's metrics.
         """
         if job.item.data is None:
             raise ExperimentError("a native task came without its data")
@@ -64,6 +64,9 @@ class NativeRunner(Runner):
             lr=float(config["lr"]),
             momentum=float(config["momentum"]),
             weight_decay=float(config["weight-decay"]),
+            optimizer=str(config.get("optimizer", "sgd")),
+            betas=_pair(config.get("betas", (0.9, 0.999))),
+            clip=float(config.get("clip", 0.0)),
             proximal_mu=float(config.get("proximal-mu", 0.0)),
             seed=fit_seed(int(config["seed"]), job.item.round, job.item.partition),
         )
@@ -131,6 +134,11 @@ class NativeRunner(Runner):
 
 def _sized(split: Split, size: Optional[int]) -> Split:
     return split if size is None else dataset.scaled(split, size)
+
+
+def _pair(values: Sequence[float]) -> Tuple[float, float]:
+    first, second = values
+    return float(first), float(second)
 
 
 def _own_samples(path: Optional[Path], part: str) -> Split:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pydantic import ValidationInfo
 
     from fedbed.data import Card
-    from fedbed.experiment.schema import Experiment, Federation
+    from fedbed.experiment.schema import Experiment, Federation, Optimizer
 
 T = TypeVar("T")
 
@@ -212,8 +212,17 @@ def _selectable(section: Federation) -> None:
             )
 
 
+def optimizer(section: Optimizer) -> None:
+    """Refuse what belongs to another optimiser: it would be read and have no effect."""
+    if section.name == "adamw" and section.momentum is not None:
+        raise problem("momentum", "is sgd's; adamw has betas: leave it out, or set it to null")
+    if section.name == "sgd" and section.betas is not None:
+        raise problem("betas", "are adamw's; sgd has momentum: leave them out, or set them to null")
+
+
 def experiment(whole: Experiment) -> None:
     """Compare sections with one another, and try the strategy as the run will build it."""
+    _learning(whole)
     _samples(whole)
     nodes = whole.federation.nodes
     for key, part in (("adversaries", whole.adversaries), ("stragglers", whole.stragglers)):
@@ -360,6 +369,26 @@ def shape_in_use(card: Card, image_size: int | None) -> Tuple[int, ...]:
         return scaled_shape(shape, image_size)
     except ExperimentError as error:
         raise problem("data.image_size", f"{card.name}: {error}") from None
+
+
+def _learning(whole: Experiment) -> None:
+    """The task must know the optimiser, and the schedule must fit into the rounds."""
+    from fedbed.tasks import optimizer_names
+
+    section, rounds = whole.optimizer, whole.federation.rounds
+    known = optimizer_names(whole.task.name)
+    if section.name not in known:
+        raise problem(
+            "optimizer.name",
+            f"task {whole.task.name!r} doesn't learn by {section.name!r}; "
+            f"allowed: {' | '.join(known)}",
+        )
+    if section.warmup >= rounds:
+        raise problem(
+            "optimizer.warmup",
+            f"{section.warmup} leaves none of {_count(range(rounds), 'round')} for the full rate; "
+            f"allowed: 0 to {rounds - 1}",
+        )
 
 
 def _extent(shape: Tuple[int, ...]) -> str:

@@ -18,6 +18,7 @@ UpProfile = Literal["raw", "exact", "bf16", "int8", "small"]
 # Of a model itself, an eighth is no use.
 DownProfile = Literal["raw", "exact", "bf16", "int8"]
 Share = Annotated[float, Field(gt=0, le=1)]
+Beta = Annotated[float, Field(ge=0, lt=1)]
 # 32 bits are what every random generator in use (numpy, torch, Python) takes as a seed.
 Seed = Annotated[int, Field(ge=0, lt=2**32)]
 
@@ -323,16 +324,44 @@ class Federation(Section):
 
 
 class Optimizer(Section):
-    """The stochastic gradient descent that nodes and the centralised twin run."""
+    """How nodes and the centralised twin follow the gradient."""
 
-    lr: float = Field(default=0.05, gt=0, le=1000, description="Learning rate of the first round.")
-    momentum: float = Field(default=0.9, ge=0, lt=1, description="Momentum; 0 switches it off.")
+    name: Literal["sgd", "adamw"] = Field(
+        default="sgd",
+        description="'sgd': stochastic gradient descent with momentum; 'adamw': Adam with weight "
+        "decay apart from the gradient.",
+    )
+    lr: float = Field(
+        default=0.05, gt=0, le=1000, description="Learning rate, before schedule and decay."
+    )
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = Field(
+        default=None, description="Momentum of sgd, 0 switches it off; null: 0.9. Not for adamw."
+    )
+    betas: Annotated[Tuple[Beta, Beta], Strict(False)] | None = Field(
+        default=None,
+        description="Decay of adamw's two moments; null: 0.9 and 0.999. Not for sgd.",
+        json_schema_extra={"allowed": "two numbers from 0 to below 1, as in [0.9, 0.999]"},
+    )
     weight_decay: float = Field(
-        default=0.0, ge=0, le=1, description="L2 penalty on the weights, per step."
+        default=0.0,
+        ge=0,
+        le=1,
+        description="Weight decay per step: with sgd an L2 penalty, with adamw decoupled.",
+    )
+    clip: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
+        default=None,
+        description="Longest gradient that is followed as it is (L2 norm over all weights); "
+        "longer ones are shortened to it; null: any.",
     )
     schedule: Literal["constant", "cosine"] = Field(
         default="constant",
         description="Course of the learning rate over the rounds; 'cosine' ends near 0.",
+    )
+    warmup: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Number of first rounds in which the learning rate grows to its full value.",
     )
     lr_decay: float = Field(
         default=1.0,
@@ -340,6 +369,23 @@ class Optimizer(Section):
         le=1,
         description="Factor on the learning rate per round, besides the schedule.",
     )
+
+    @property
+    def used_momentum(self) -> float:
+        """Momentum, whether or not the file names it; 0 for adamw."""
+        if self.momentum is None:
+            return 0.9 if self.name == "sgd" else 0.0
+        return self.momentum
+
+    @property
+    def used_betas(self) -> Tuple[float, float]:
+        """Decay of the moments, whether or not the file names it."""
+        return self.betas or (0.9, 0.999)
+
+    @model_validator(mode="after")
+    def _check(self) -> Optimizer:
+        checks.optimizer(self)
+        return self
 
 
 class Centralised(Section):

@@ -12,7 +12,7 @@ import importlib
 from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from fedbed.errors import ExperimentError, RequirementMissing
-from fedbed.tasks.arguments import Argument, ArgumentError, complete
+from fedbed.tasks.arguments import Argument, ArgumentError, Choice, Whole, complete
 from fedbed.tasks.trainer import Arrays, FitSettings, Metrics, Trainer
 
 __all__ = [
@@ -28,7 +28,7 @@ __all__ = [
     "fits",
     "metric",
     "names",
-    "optimizers",
+    "optimizer_names",
     "packages",
     "sample_shape",
     "shape_text",
@@ -56,9 +56,25 @@ class _Task(NamedTuple):
     divisor: int = 1
 
 
+_UNET: Dict[str, Argument] = {
+    "width": Whole(16, 4, 256, "Channels at full size; 16: 135 k parameters, 64: 2.1 million."),
+    "loss": Choice("dice", ("dice", "dice_ce", "ce"), "Soft dice, cross-entropy or their sum."),
+    "norm": Choice("group", ("group", "batch"), "Normalisation, by groups of channels or batches."),
+    "classes": Whole(None, 2, 255, "Classes of pixels.", of="as many as the data set has"),
+}
+
 _TASKS: Dict[str, _Task] = {
     "cifar10_resnet18": _Task("fedbed.tasks.cifar10_resnet18", (32, 32, 3)),
     "cifar10_resnet50": _Task("fedbed.tasks.cifar10_resnet50", (32, 32, 3)),
+    "clouds_unet": _Task(
+        "fedbed.tasks.clouds_unet",
+        (None, None, 3),
+        wants="masks",
+        arguments=_UNET,
+        divisor=4,
+    ),
+    "mnist_cnn": _Task("fedbed.tasks.mnist_cnn", (28, 28)),
+    "mnist_cnn_light": _Task("fedbed.tasks.mnist_cnn_light", (28, 28)),
     "mnist_mlp": _Task("fedbed.tasks.mnist_mlp", (28, 28)),
     "mnist_softmax": _Task(
         "fedbed.tasks.mnist_softmax", (28, 28), needs=("numpy",), optimizers=("sgd",)
@@ -89,7 +105,7 @@ def metric(name: str) -> str:
     return "mean_iou" if wants(name) == "masks" else "accuracy"
 
 
-def optimizers(name: str) -> List[str]:
+def optimizer_names(name: str) -> List[str]:
     """Names of the optimisers that a task can learn with."""
     return list(_known(name).optimizers)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Tuple
 
 import numpy as np
 
@@ -34,3 +34,22 @@ def crop_and_flip(images: NDArray[np.uint8], random: np.random.RandomState) -> N
         np.arange(count)[:, None, None], rows[:, :, None], columns[:, None, :]
     ]
     return cut
+
+
+def symmetries(
+    images: NDArray[np.uint8], masks: NDArray[np.uint8], random: np.random.RandomState
+) -> Tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+    """Turn and mirror each image with its mask: one of the 8 symmetries of the square, at random.
+
+    images: uint8 [n, h, w, channels], masks: uint8 [n, h, w], left as they are; returns the same
+    shapes. Where height and width differ, it is one of the rectangle's 4.
+    """
+    down, across, swapped = random.random_sample((len(images), 3)).T < 0.5
+    square = images.shape[1] == images.shape[2]
+    turned = images.copy(), masks.copy()
+    for array in turned:
+        array[down] = array[down, ::-1]
+        array[across] = array[across][:, :, ::-1]
+        if square:
+            array[swapped] = array[swapped].swapaxes(1, 2)
+    return turned

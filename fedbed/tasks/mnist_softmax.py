@@ -11,6 +11,8 @@ from typing import Any, Dict, Mapping
 import numpy as np
 
 from fedbed.data.dataset import Split
+from fedbed.errors import ExperimentError
+from fedbed.tasks import measures
 from fedbed.tasks.trainer import Arrays, FitSettings, Metrics, Progress, Trainer, batches
 
 CLASSES = 10
@@ -49,7 +51,12 @@ class SoftmaxRegression(Trainer):
         return {name: value.copy() for name, value in self._weights.items()}
 
     def fit(self, data: Split, settings: FitSettings, progress: Progress) -> Metrics:
-        """Train with SGD, as torch.optim.SGD defines momentum and weight decay."""
+        """Train with SGD, as torch.optim.SGD defines momentum and weight decay.
+
+        Raises ExperimentError for another optimiser.
+        """
+        if settings.optimizer != "sgd":
+            raise ExperimentError(f"task 'mnist_softmax' learns by sgd, not {settings.optimizer}")
         anchor = self.weights()
         total = 0.0
         for batch in batches(len(data), settings, progress):
@@ -61,9 +68,11 @@ class SoftmaxRegression(Trainer):
             probabilities /= len(batch)
             gradients = {"weight": x.T @ probabilities, "bias": probabilities.sum(axis=0)}
             for name, gradient in gradients.items():
+                gradient += settings.proximal_mu * (self._weights[name] - anchor[name])
+            _clip(gradients, settings.clip)
+            for name, gradient in gradients.items():
                 own = self._weights[name]
                 gradient += settings.weight_decay * own
-                gradient += settings.proximal_mu * (own - anchor[name])
                 held = self._momentum.get(name)
                 step = gradient if held is None else settings.momentum * held + gradient
                 self._momentum[name] = step
@@ -71,14 +80,21 @@ class SoftmaxRegression(Trainer):
         return {"loss": total / settings.samples}
 
     def evaluate(self, data: Split) -> Metrics:
-        """Return mean cross-entropy and accuracy."""
-        loss, correct = 0.0, 0
+        """Return mean cross-entropy, accuracy and the confusion matrix."""
+        loss, matrix = 0.0, np.zeros((CLASSES, CLASSES), np.int64)
         for start in range(0, len(data), EVALUATION_BATCH):
             labels = data.y[start : start + EVALUATION_BATCH]
             probabilities = self._probabilities(_scaled(data.x[start : start + EVALUATION_BATCH]))
             loss += float(-np.log(probabilities[np.arange(len(labels)), labels] + 1e-12).sum())
-            correct += int((probabilities.argmax(axis=1) == labels).sum())
-        return {"loss": loss / len(data), "accuracy": correct / len(data)}
+            matrix += measures.confusion(labels, probabilities.argmax(axis=1), CLASSES)
+        return {"loss": loss / len(data), **measures.summary(matrix, "labels")}
+
+    def predict(
+        self, images: np.ndarray[Any, np.dtype[np.uint8]]
+    ) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the most probable digit of each image."""
+        digits: np.ndarray[Any, Any] = self._probabilities(_scaled(images)).argmax(axis=1)
+        return digits.astype(np.int64)
 
     def _probabilities(self, x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
         logits = x @ self._weights["weight"] + self._weights["bias"]
@@ -91,6 +107,14 @@ class SoftmaxRegression(Trainer):
 def create() -> SoftmaxRegression:
     """Return the trainer."""
     return SoftmaxRegression()
+
+
+def _clip(gradients: Arrays, longest: float) -> None:
+    """Shorten a gradient in place to the norm `longest`, as torch's clip_grad_norm_ does; 0: no."""
+    norm = float(np.sqrt(sum(float((part**2).sum()) for part in gradients.values())))
+    if 0 < longest < norm:
+        for part in gradients.values():
+            part *= longest / (norm + 1e-6)
 
 
 def _scaled(images: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

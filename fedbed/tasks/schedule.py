@@ -6,16 +6,22 @@ import math
 
 
 def learning_rate(
-    lr: float, schedule: str, lr_decay: float, server_round: int, rounds: int
+    lr: float, schedule: str, lr_decay: float, server_round: int, rounds: int, warmup: int = 0
 ) -> float:
     """Return the rate for `server_round` (1..rounds).
 
-    constant keeps `lr`; cosine falls to 0 over the rounds (Loshchilov & Hutter, arXiv 1608.03983,
-    without restarts). `lr_decay` multiplies once a round, on top of either.
+    In the first `warmup` rounds it grows in equal steps, from lr / (warmup + 1), to be whole in the
+    round after them (Goyal et al., arXiv 1706.02677). From there, constant keeps `lr`, and cosine
+    falls to 0 over the rounds that are left (Loshchilov & Hutter, arXiv 1608.03983, without
+    restarts). `lr_decay` multiplies once a round, on top of all.
     """
     rate = lr * lr_decay ** (server_round - 1)
+    if server_round <= warmup:
+        return rate * server_round / (warmup + 1)
     if schedule == "cosine":
-        rate *= 0.5 * (1 + math.cos(math.pi * (server_round - 1) / max(rounds, 1)))
+        rate *= 0.5 * (
+            1 + math.cos(math.pi * (server_round - 1 - warmup) / max(rounds - warmup, 1))
+        )
     return rate
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Any, Callable, Dict, Iterator, Mapping
+from typing import Any, Callable, Dict, Iterator, Mapping, Tuple
 
 import numpy as np
 
 from fedbed.data.dataset import Split
 
 Arrays = Dict[str, "np.ndarray[Any, Any]"]
-Metrics = Dict[str, float]
+Metrics = Dict[str, Any]
+"""Numbers by name; `confusion` alone is a list of whole numbers."""
 Progress = Callable[[float], None]
 """Called with the share done, 0.0 to 1.0."""
 
@@ -21,6 +22,9 @@ class FitSettings:
     """How to train: everything but the data and the start weights.
 
     samples: how many samples to see; whole passes reshuffle, the last pass may be partial.
+    optimizer: `sgd`, with `momentum`, or `adamw`, with `betas`.
+    clip: longest gradient that is followed as it is (L2 norm over all weights); a longer one is
+    shortened to it. 0 switches it off.
     proximal_mu: weight of FedProx's proximal term (Li et al., arXiv 1812.06127); 0 switches it off.
     seed: decides the order of the samples; same seed, data and weights give the same result.
     """
@@ -32,6 +36,9 @@ class FitSettings:
     weight_decay: float = 0.0
     proximal_mu: float = 0.0
     seed: int = 0
+    optimizer: str = "sgd"
+    betas: Tuple[float, float] = (0.9, 0.999)
+    clip: float = 0.0
 
 
 class Trainer(ABC):
@@ -43,7 +50,7 @@ class Trainer(ABC):
 
     @abstractmethod
     def load(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Take over weights and forget the optimiser's state (momentum)."""
+        """Take over weights and forget the optimiser's state (momentum, moments)."""
 
     @abstractmethod
     def weights(self) -> Arrays:
@@ -59,7 +66,16 @@ class Trainer(ABC):
 
     @abstractmethod
     def evaluate(self, data: Split) -> Metrics:
-        """Return `loss` (mean cross-entropy) and `accuracy` (0 to 1) over `data`."""
+        """Return `loss` and what `fedbed.tasks.measures.summary` says of the confusion matrix.
+
+        That is `accuracy` (0 to 1), for masks `mean_iou` and `mean_dice` too, and the matrix.
+        """
+
+    @abstractmethod
+    def predict(
+        self, images: np.ndarray[Any, np.dtype[np.uint8]]
+    ) -> np.ndarray[Any, np.dtype[np.int64]]:
+        """Return the most probable class, int64 [n], or that of each pixel, int64 [n, h, w]."""
 
 
 def batches(

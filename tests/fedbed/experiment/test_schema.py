@@ -152,6 +152,50 @@ def test_the_federation_is_checked(federation: Any, wanted: str) -> None:
     assert wanted in complaint(federation=federation)
 
 
+@pytest.mark.parametrize(
+    ("optimizer", "wanted"),
+    [
+        ({"name": "adam"}, "name: given 'adam' (text); allowed: sgd | adamw"),
+        ({"name": "adamw", "momentum": 0.9}, "momentum: is sgd's; adamw has betas: leave it out"),
+        ({"betas": [0.9, 0.99]}, "betas: are adamw's; sgd has momentum: leave them out"),
+        ({"name": "adamw", "betas": [0.9, 1.0]}, "betas[1]: given 1.0 (number); allowed: "),
+        ({"name": "adamw", "betas": [0.9]}, "betas[1]: missing; wanted: "),
+        ({"clip": 0}, "clip: given 0 (number); allowed: a number above 0"),
+        ({"warmup": 10}, "warmup: 10 leaves none of 10 rounds for the full rate; allowed: 0 to 9"),
+    ],
+)
+def test_the_optimizer_is_checked(optimizer: Any, wanted: str) -> None:
+    assert f"optimizer.{wanted}" in complaint(optimizer=optimizer)
+
+
+def test_the_optimizer_is_one_that_the_task_knows() -> None:
+    found = make(optimizer={"name": "adamw", "betas": [0.9, 0.95]}).optimizer
+    assert (found.used_momentum, found.used_betas) == (0.0, (0.9, 0.95))
+    assert (make().optimizer.used_momentum, make().optimizer.used_betas) == (0.9, (0.9, 0.999))
+    text = "optimizer.name: task 'mnist_softmax' doesn't learn by 'adamw'; allowed: sgd"
+    assert text in complaint(task="mnist_softmax", optimizer={"name": "adamw"})
+
+
+@pytest.mark.parametrize(
+    ("task", "wanted"),
+    [
+        ({"args": {"widht": 8}}, "task.args.widht: task 'clouds_unet' has no such argument (did"),
+        ({"args": {"width": 2}}, "task.args.width: given 2; allowed: a whole number from 4"),
+        ({"args": {"loss": "focal"}}, "task.args.loss: given 'focal'; allowed: dice | dice_ce |"),
+        ({}, "task.args.classes: must be given where nodes bring data of their own"),
+    ],
+)
+def test_arguments_of_the_task_are_checked(task: Any, wanted: str) -> None:
+    own = {"data": {"delivery": "node"}, "centralised": {"enabled": False}}
+    assert complaint(task={"name": "clouds_unet", **task}, **own).startswith(wanted)
+
+
+def test_arguments_of_the_task_are_complete() -> None:
+    own: Any = {"data": {"delivery": "node"}, "centralised": {"enabled": False}}
+    spec = make(task={"name": "clouds_unet", "args": {"classes": 4}}, **own).task
+    assert spec.args == {"width": 16, "loss": "dice", "norm": "group", "classes": 4}
+
+
 def test_sections_are_compared() -> None:
     few = {"train_samples": 3}
     assert "3 is too few for 4 nodes; allowed: 4 or more" in complaint(data=few)

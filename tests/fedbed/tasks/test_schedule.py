@@ -25,6 +25,16 @@ def test_cosine_starts_whole_is_halved_in_the_middle_and_ends_near_zero() -> Non
     assert rates("cosine", 1.0, rounds=1) == [0.4]
 
 
+def test_the_rate_warms_up_and_the_cosine_takes_the_rounds_that_are_left() -> None:
+    found = [learning_rate(0.4, "constant", 1.0, r, 10, 3) for r in range(1, 11)]
+    assert found == pytest.approx([0.1, 0.2, 0.3, *[0.4] * 7])
+    cosine = [learning_rate(0.4, "cosine", 1.0, r, 10, 3) for r in range(1, 11)]
+    assert cosine[:3] == pytest.approx(found[:3])
+    assert cosine[3:] == pytest.approx(
+        [learning_rate(0.4, "cosine", 1.0, r, 7) for r in range(1, 8)]
+    )
+
+
 def test_fit_seeds_differ_by_run_round_and_partition() -> None:
     seeds = {fit_seed(s, r, p) for s in range(10) for r in range(1, 31) for p in range(30)}
     assert len(seeds) == 10 * 30 * 30

@@ -19,10 +19,11 @@ from fedbed import tasks
 from fedbed.data import dataset
 from fedbed.data.dataset import Split
 from fedbed.errors import ExperimentError, RequirementMissing
+from fedbed.tasks import measures
 from fedbed.tasks.trainer import Arrays, FitSettings, Trainer, batches
 
 SETTINGS = FitSettings(samples=200, batch_size=16, lr=0.1, momentum=0.9, seed=3)
-every_task = pytest.mark.parametrize("name", ["mnist_mlp", "mnist_softmax"])
+every_task = pytest.mark.parametrize("name", ["mnist_cnn_light", "mnist_mlp", "mnist_softmax"])
 
 
 @pytest.fixture(scope="module")
@@ -73,16 +74,21 @@ def test_the_shape_of_a_sample_is_told_without_torch() -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     shapes, modules = done.stdout.splitlines()
-    assert shapes == "(32, 32, 3) (32, 32, 3) (28, 28) (28, 28)"
+    assert shapes == "(32, 32, 3) (32, 32, 3) (None, None, 3)" + 4 * " (28, 28)"
     assert "torch" not in modules.split()
     with pytest.raises(ExperimentError, match="did you mean 'cifar10_resnet18'"):
         tasks.sample_shape("cifar10_resnet81")
 
 
-def test_the_shapes_that_a_task_takes(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_shapes_that_a_task_takes() -> None:
     assert tasks.fits("mnist_mlp", (28, 28))
     assert not tasks.fits("mnist_mlp", (28, 28, 3))
     assert tasks.shape_text("cifar10_resnet18") == "32x32x3"
+    assert tasks.fits("clouds_unet", (64, 100, 3))
+    assert not tasks.fits("clouds_unet", (64, 90, 3))
+    assert not tasks.fits("clouds_unet", (64, 64))
+    assert tasks.shape_text("clouds_unet") == "HxWx3 with H and W divisible by 4"
+    assert (tasks.wants("clouds_unet"), tasks.metric("clouds_unet")) == ("masks", "mean_iou")
     assert (tasks.wants("mnist_mlp"), tasks.metric("mnist_mlp")) == ("labels", "accuracy")
 
 
@@ -188,12 +194,17 @@ def test_evaluation_changes_nothing_and_does_not_depend_on_its_batches(
     whole = trainer.evaluate(data)
     assert same(trainer.weights(), weights)
     module = sys.modules[
-        "fedbed.tasks." + ("mnist_softmax" if name == "mnist_softmax" else "classifier")
+        "fedbed.tasks." + ("mnist_softmax" if name == "mnist_softmax" else "learner")
     ]
     monkeypatch.setattr(module, "EVALUATION_BATCH", 7)
     parts = trainer.evaluate(data)
     assert parts["accuracy"] == whole["accuracy"]
     assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-5)
+    assert parts["confusion"] == whole["confusion"]
+    predicted = trainer.predict(data.x)
+    assert (predicted == data.y).mean() == whole["accuracy"]
+    matrix = measures.confusion(data.y, predicted, 10)
+    assert whole["confusion"] == matrix.ravel().tolist()
     hits = [trainer.evaluate(data.take([i]))["accuracy"] for i in range(40)]
     assert trainer.evaluate(data.take(range(40)))["accuracy"] == pytest.approx(sum(hits) / 40)
 
@@ -239,11 +250,12 @@ def test_the_gradient_is_the_slope_of_the_loss(data: Split) -> None:
         assert float(gradient[name][where]) == pytest.approx(slope, abs=2e-4)
 
 
-def test_both_kinds_of_sgd_mean_the_same(data: Split) -> None:
-    """Momentum and weight decay are those of torch.optim.SGD."""
+@pytest.mark.parametrize("clip", [0.0, 0.3])
+def test_both_kinds_of_sgd_mean_the_same(data: Split, clip: float) -> None:
+    """Momentum, weight decay and clipping are those of torch."""
     ours = loaded("mnist_softmax")
     start = ours.weights()
-    settings = replace(SETTINGS, weight_decay=0.01)
+    settings = replace(SETTINGS, weight_decay=0.01, clip=clip)
     weight = torch.tensor(start["weight"], requires_grad=True)
     bias = torch.tensor(start["bias"], requires_grad=True)
     sgd = torch.optim.SGD([weight, bias], lr=0.1, momentum=0.9, weight_decay=0.01)
@@ -252,10 +264,71 @@ def test_both_kinds_of_sgd_mean_the_same(data: Split) -> None:
         sgd.zero_grad()
         loss = torch.nn.functional.cross_entropy(x @ weight + bias, torch.from_numpy(data.y[batch]))
         loss.backward()  # type: ignore[no-untyped-call]
+        if clip:
+            torch.nn.utils.clip_grad_norm_([weight, bias], clip)
         sgd.step()
     ours.fit(data, settings, quiet)
     assert np.allclose(ours.weights()["weight"], weight.detach().numpy(), atol=1e-5)
     assert np.allclose(ours.weights()["bias"], bias.detach().numpy(), atol=1e-5)
+
+
+def test_the_networks_on_digits_have_the_sizes_that_their_pages_say() -> None:
+    for name, size in {"mnist_cnn": 1_663_370, "mnist_cnn_light": 11_274}.items():
+        trainer = tasks.create(name)
+        assert sum(a.size for a in trainer.weights().values()) == size
+        assert trainer.predict(np.zeros((2, 28, 28), np.uint8)).shape == (2,)
+
+
+def test_adamw_is_torch_s_and_keeps_its_moments_until_load(data: Split) -> None:
+    settings = replace(
+        SETTINGS, lr=0.01, momentum=0.0, optimizer="adamw", betas=(0.8, 0.9), weight_decay=0.1
+    )
+    trainer = loaded("mnist_mlp")
+    weight, bias = (torch.tensor(a, requires_grad=True) for a in _last_layer(trainer))
+    adamw = torch.optim.AdamW([weight, bias], lr=0.01, betas=(0.8, 0.9), weight_decay=0.1)
+    first = next(batches(len(data), settings, quiet))
+    hidden = _hidden(trainer, data.x[first])
+    torch.nn.functional.cross_entropy(
+        hidden @ weight.T + bias, torch.from_numpy(data.y[first])
+    ).backward()  # type: ignore[no-untyped-call]
+    adamw.step()
+    trainer.fit(data.take(first), replace(settings, samples=16), quiet)
+    for ours, theirs in zip(_last_layer(trainer), (weight, bias)):
+        assert np.allclose(ours, theirs.detach().numpy(), atol=1e-6)
+    kept, fresh = trainer.weights(), loaded("mnist_mlp")
+    fresh.load(kept)
+    for each in (trainer, fresh):
+        each.fit(data, settings, quiet)
+    assert not same(trainer.weights(), fresh.weights())
+
+
+def _last_layer(trainer: Trainer) -> tuple[Any, Any]:
+    *_, weight, bias = trainer.weights().values()
+    return weight, bias
+
+
+def _hidden(trainer: Trainer, images: Any) -> torch.Tensor:
+    arrays = [torch.from_numpy(a) for a in trainer.weights().values()]
+    x = (torch.from_numpy(images).reshape(len(images), 784) / 255 - 0.1307) / 0.3081
+    for weight, bias in zip(arrays[:-2:2], arrays[1:-2:2]):
+        x = torch.relu(x @ weight.T + bias)
+    return x
+
+
+def test_an_optimiser_that_a_task_does_not_know(data: Split) -> None:
+    with pytest.raises(ExperimentError, match="'mnist_softmax' learns by sgd, not adamw"):
+        loaded("mnist_softmax").fit(data, replace(SETTINGS, optimizer="adamw"), quiet)
+    with pytest.raises(ValueError, match="unknown optimiser 'lion'"):
+        loaded("mnist_mlp").fit(data, replace(SETTINGS, optimizer="lion"), quiet)
+
+
+def test_a_clipped_gradient_goes_as_far_as_it_may(data: Split) -> None:
+    one_step = replace(SETTINGS, samples=16, momentum=0.0, lr=1.0, clip=0.25)
+    for name in ("mnist_mlp", "mnist_softmax"):
+        trainer = loaded(name)
+        start = trainer.weights()
+        trainer.fit(data, one_step, quiet)
+        assert distance(trainer.weights(), start) == pytest.approx(0.25, rel=1e-3)
 
 
 def test_batches_see_every_sample_once_a_pass_and_end_where_they_should() -> None:
