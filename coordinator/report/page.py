@@ -8,12 +8,12 @@ from typing import Any
 
 from jinja2 import Template
 
-from coordinator.report import learning, setup, summary, traffic
+from coordinator.report import classes, learning, setup, summary, traffic
 from fedbed.reporting import pages
 from fedbed.reporting.reading import writable
 
 
-def render(result: Mapping[str, Any]) -> str:
+def render(result: Mapping[str, Any], predictions: Mapping[str, Any] | None = None) -> str:
     """Return the report of a result as HTML, self-contained and the same for the same result.
 
     Measured figures stand in `<data value="...">` elements, with exactly the result's value;
@@ -22,10 +22,13 @@ def render(result: Mapping[str, Any]) -> str:
 
     Args:
         result: what `result.json` holds. Any part may be missing, empty or odd.
+        predictions: what `predictions.npz` holds, if there is one: `index` [n], `images`
+            uint8 [n, h, w, 3], and uint8 [n, h, w] for `truth`, `federated`, `centralised`.
     """
     page = _template().render(
         summary=summary.build(result),
         learning=learning.build(result),
+        classes=classes.build(result, predictions or {}),
         rounds=traffic.build(result),
         setup=setup.build(result),
     )

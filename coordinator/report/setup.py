@@ -12,9 +12,11 @@ from fedbed.reporting import wording
 from fedbed.reporting.reading import (
     Row,
     mapping,
+    measured,
     node_names,
     number,
     partition_of,
+    rounds,
     rows,
     text,
 )
@@ -56,6 +58,12 @@ def build(result: Row) -> Setup:
 
 def _nodes(result: Row) -> tuple[list[str], list[list[Shown | str]]]:
     names = node_names(result)
+    metric = wording.metric_of(result)
+    tests = {
+        partition_of(row): wording.score(measured(row, metric), metric)
+        for _, entry in rounds(result)
+        for row in rows(entry.get("tests"))
+    }
     table: list[dict[str, Shown | str | None]] = []
     for played in _real_nodes(result):
         row = played[0]
@@ -75,6 +83,9 @@ def _nodes(result: Row) -> tuple[list[str], list[list[Shown | str]]]:
                 "python": text(profile.get("python")),
                 "train samples": wording.plain(_total(played, "train_samples")),
                 "test samples": wording.plain(_total(played, "test_samples") or None),
+                f"{wording.metric_name(metric)}, last test": tests.get(partition_of(row))
+                if len(played) == 1
+                else None,
                 "agent's memory": wording.size(agent.get("rss_bytes")),
                 "agent's CPU": wording.share_of_core(agent),
             }

@@ -129,7 +129,7 @@ def _tiles(result: Row) -> list[Tile]:
         highest = wording.score(best.get(side), metric)
         if figure:
             below = ("best of all rounds", highest) if highest else None
-            tiles.append(Tile(f"{side} {metric}", figure, side, below))
+            tiles.append(Tile(f"{side} {wording.metric_name(metric)}", figure, side, below))
     gap = wording.points(result.get("gap"), metric)
     if gap:
         unit = "points" if wording.is_ratio(metric) else ""

@@ -66,8 +66,9 @@ def metrics_csv(result: Mapping[str, Any]) -> str:
 
 def _federated(result: Row) -> list[dict[str, Any]]:
     names = node_names(result)
-    table = []
+    table: list[dict[str, Any]] = []
     for index, row in rounds(result):
+        first = len(table)
         line: dict[str, Any] = {"round": index, "series": "federated"}
         line |= _metrics(row) | _picked(row, (*_ROUND, *_COST, "staleness"))
         line |= {key: count(row.get(key)) for key in ("asked", "participants")}
@@ -78,6 +79,7 @@ def _federated(result: Row) -> list[dict[str, Any]]:
             line |= _metrics(node) | _picked(mapping(node.get("timeline")), (*_NODE, "bytes_down"))
             line |= _picked(node, (*_ROUND, "bytes_up", "bytes_down", *_NODE, "staleness"))
             table.append(line)
+        table += _tests(index, row, names, {line.get("partition"): line for line in table[first:]})
     return table
 
 
@@ -89,6 +91,22 @@ def _mark_target(table: list[dict[str, Any]], target: Row) -> None:
         if "partition" not in line:
             reached = first[line["series"]].get("round")
             line["target_reached"] = int(_is_number(reached) and line["round"] >= reached)
+
+
+def _tests(
+    index: int, row: Row, names: Mapping[str, str], trained: Mapping[object, dict[str, Any]]
+) -> list[dict[str, Any]]:
+    """Add what nodes tested to their lines; return lines for those that tested only."""
+    lines = []
+    for node in rows(row.get("tests")):
+        key = partition_of(node)
+        line = trained.get(key)
+        if line is None:
+            line = {"round": index, "series": _name(node, names), "partition": key}
+            lines.append(line)
+        for name, value in _metrics(node).items():
+            line.setdefault(name, value)
+    return lines
 
 
 def _name(node: Row, names: Mapping[str, str]) -> str:

@@ -137,7 +137,7 @@ class AsynchronousDriver(Driver):
         if server_metrics is not None:
             result.evaluate_metrics_serverapp[number] = server_metrics
         self.model = arrays
-        entry = making.entry(number, train_metrics, server_metrics)
+        entry = making.entry(number, train_metrics, server_metrics, self.metric)
         wall_s = time.monotonic() - began
         entry["aggregate_s"], entry["evaluate_s"] = round(aggregate_s, 4), round(evaluate_s, 4)
         entry["wall_s"] = round(wall_s, 4)

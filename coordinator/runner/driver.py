@@ -16,7 +16,7 @@ from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from flwr.serverapp import Grid
 from flwr.serverapp.strategy import Result, Strategy
 
-from coordinator.runner import strategy_state
+from coordinator.runner import strategy_state, tested
 from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoint, Checkpoints
 from coordinator.runner.exchanges import Exchanged
@@ -27,6 +27,7 @@ from fedbed import flower
 from fedbed.errors import RunFailed
 
 EvaluateFn = Callable[[int, ArrayRecord], MetricRecord | None]
+Pool = Callable[[list[Exchanged]], dict[str, Any] | None]
 ConfigureRound = Callable[[int, ConfigRecord], None]
 _RESULT_PARTS = (
     "train_metrics_clientapp",
@@ -59,6 +60,10 @@ class Driver:
         self.configure_round: ConfigureRound = lambda _round, _config: None
         self.is_enough: Callable[[list[dict[str, Any]]], bool] = lambda _history: False
         """Whether the rounds so far will do, and those planned beyond them are left out."""
+        self.metric = ""
+        """What the task's runs are judged by; empty for a Flower app, whose metrics are its own."""
+        self.pool: Pool = lambda _exchanges: None
+        """Makes one test of those on the nodes; None: the strategy's average of them stands."""
         self.started_at = time.time()
         """Seconds since 1970; of the run's first process, where it went on after a restart."""
         self._begun = time.monotonic()
@@ -127,7 +132,7 @@ class Driver:
             return done, arrays
         first = None if evaluate_fn is None else evaluate_fn(0, initial)
         if first is not None:
-            self.initial = dict(first)
+            self.initial = tested.figures(first)
             result.evaluate_metrics_serverapp[0] = first
         return 0, initial
 
@@ -180,6 +185,9 @@ class Driver:
                 strategy.configure_evaluate(number, arrays, evaluate_config, grid), timeout=timeout
             ),
         )
+        pooled = self.pool(grid.log)
+        if pooled is not None:
+            node_metrics = MetricRecord(pooled)
         if node_metrics is not None:
             result.evaluate_metrics_clientapp[number] = node_metrics
         evaluating = time.monotonic()
@@ -188,7 +196,7 @@ class Driver:
             result.evaluate_metrics_serverapp[number] = server_metrics
         evaluate_s = time.monotonic() - evaluating
         self.model = arrays
-        entry = summary(number, grid.log, train_metrics, node_metrics, server_metrics)
+        entry = summary(number, grid.log, train_metrics, node_metrics, server_metrics, self.metric)
         if choice is not None:
             entry["selection"] = described(choice)
         entry["aggregate_s"] = round(aggregate_s, 4)
@@ -290,13 +298,14 @@ def summary(
     train_metrics: MetricRecord | None,
     node_metrics: MetricRecord | None,
     server_metrics: MetricRecord | None,
+    metric: str,
 ) -> dict[str, Any]:
     """Describe a round for the history, the page and the report."""
     training = next((e for e in exchanges if e.kind.startswith("train")), None)
-    tested = dict(server_metrics or node_metrics or {})
+    found = tested.figures(server_metrics or node_metrics or {})
     entry: dict[str, Any] = {
         "round": number,
-        "metrics": tested,
+        "metrics": found,
         "asked": training.asked if training else 0,
         "participants": len(training.nodes) if training else 0,
         "missing": {str(p): why for p, why in sorted(training.missing.items())} if training else {},
@@ -309,25 +318,32 @@ def summary(
         "bytes_down": sum(e.bytes_down for e in exchanges),
         "encode_s": round(sum(e.encode_s for e in exchanges), 4),
         "nodes": training.nodes if training else [],
+        "tests": [
+            {**row, "metrics": tested.figures(row["metrics"])} for row in tested.of_nodes(exchanges)
+        ],
         "wall_s": 0.0,
         "overhead_s": 0.0,
     }
-    scores = _scores(exchanges)
+    scores = _scores(exchanges, metric or "accuracy")
     if scores:
         entry["scores"] = scores
-    accuracy = next((v for k, v in tested.items() if "acc" in k and isinstance(v, float)), None)
-    loss = next((v for k, v in tested.items() if "loss" in k and isinstance(v, float)), None)
-    train_loss = next((v for k, v in dict(train_metrics or {}).items() if "loss" in k), None)
-    found = {"accuracy": accuracy, "loss": loss, "train_loss": train_loss}
-    return {**entry, **{name: value for name, value in found.items() if value is not None}}
+    numbers = {name: value for name, value in found.items() if isinstance(value, float)}
+    named = {
+        "accuracy": next((value for name, value in numbers.items() if "acc" in name), None),
+        "loss": next((value for name, value in numbers.items() if "loss" in name), None),
+        "train_loss": next((v for k, v in dict(train_metrics or {}).items() if "loss" in k), None),
+    }
+    if metric:
+        named[metric] = numbers.get(metric)
+    return {**entry, **{name: value for name, value in named.items() if value is not None}}
 
 
-def _scores(exchanges: list[Exchanged]) -> dict[str, float]:
-    """Return each node's accuracy on its own test samples by partition, where nodes tested."""
+def _scores(exchanges: list[Exchanged], metric: str) -> dict[str, float]:
+    """Return each node's value on its own test samples by partition, where nodes tested."""
     return {
-        str(node["partition"]): float(node["metrics"]["accuracy"])
+        str(node["partition"]): float(node["metrics"][metric])
         for exchange in exchanges
         if exchange.kind.startswith("evaluate")
         for node in exchange.nodes
-        if isinstance(node["metrics"].get("accuracy"), float)
+        if isinstance(node["metrics"].get(metric), float)
     }

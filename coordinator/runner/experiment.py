@@ -9,12 +9,14 @@ import numpy as np
 from flwr.app import ArrayRecord, ConfigRecord, MetricRecord
 from flwr.serverapp.strategy import Strategy
 
+from coordinator.runner import tested
 from coordinator.runner.adversaries import Adversaries
 from coordinator.runner.asynchronous import AsynchronousDriver
 from coordinator.runner.average import average
 from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoints
 from coordinator.runner.driver import Driver
+from coordinator.runner.examination import Examination
 from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.items import ItemMaker
 from coordinator.runner.order import Order
@@ -94,6 +96,8 @@ class ExperimentRun:
             driver.resumed = checkpoints.latest()
         driver.configure_round = self._configure_round
         driver.is_enough = outcome.target.is_enough
+        driver.metric = tasks.metric(task)
+        driver.pool = lambda exchanges: tested.together(exchanges, tasks.wants(task))
         records = Records()
         driver.pace = Pace.of(experiment.federation, records)
         driver.selector = outcome.selector = Selector.of(
@@ -113,7 +117,7 @@ class ExperimentRun:
             return MetricRecord(dict(trainer.evaluate(samples.whole.test)))
 
         on_server = experiment.federation.evaluate in ("server", "both")
-        driver.start(
+        result = driver.start(
             strategy,
             grid,
             flower.array_of(initial),
@@ -124,6 +128,15 @@ class ExperimentRun:
             evaluate_fn=evaluate if on_server and samples.whole is not None else None,
         )
         outcome.federated_done()
+        examination = outcome.examination = Examination(
+            None if samples.whole is None else samples.whole.test, seed
+        )
+        if experiment.federation.evaluate != "none" and driver.model is not None:
+            trainer.load(flower.ndarrays_of(driver.model))
+            examination.look("federated", trainer)
+        if not on_server:
+            for _, found in sorted(result.evaluate_metrics_clientapp.items()):
+                examination.take("federated", found)
         if order.spec.twin and samples.whole is not None:
             seen = [_samples_seen(entry) for entry in driver.history]
             kept = Twins(order.twins)
@@ -140,6 +153,7 @@ class ExperimentRun:
                     channel,
                 )
             )
+            examination.look("centralised", trainer)
 
     def _configure_round(self, number: int, config: ConfigRecord) -> None:
         optimizer = self._experiment.optimizer

@@ -18,6 +18,7 @@ import psutil
 from coordinator.report import metrics_csv, render
 from coordinator.runner.adversaries import Adversaries
 from coordinator.runner.driver import Driver
+from coordinator.runner.examination import Examination
 from coordinator.runner.grid import EdgeGrid
 from coordinator.runner.order import Order
 from coordinator.runner.samples import Samples
@@ -26,10 +27,11 @@ from coordinator.runner.stragglers import Stragglers
 from coordinator.runner.target import Target
 from coordinator.runner.twins import Twin
 from coordinator.runs.roster import crowd
-from fedbed import __version__, flower
+from fedbed import __version__, flower, tasks
 from fedbed.experiment import Experiment
 
-METRIC = "accuracy"
+APP_METRIC = "accuracy"
+"""What a Flower app is judged by, if it reports one."""
 SWAP_TOLERANCE_BYTES = 64 * 1024 * 1024
 _MOST_NAMED = 4
 _PACKAGES = ("torch", "flwr", "numpy", "zstandard")
@@ -45,7 +47,6 @@ class Outcome:
         self._started_at = time.time()
         self._swap_before = psutil.swap_memory().used
         self._federated_s: float | None = None
-        self.target = Target(experiment, METRIC)
         self.samples: Samples | None = None
         self.adversaries: Adversaries | None = None
         self.stragglers: Stragglers | None = None
@@ -55,6 +56,9 @@ class Outcome:
         self.twin: list[dict[str, Any]] = []
         self.twin_of: str | None = None
         """The run that trained the twin."""
+        self.examination: Examination | None = None
+        self._metric = tasks.metric(experiment.task.name) if experiment else APP_METRIC
+        self.target = Target(experiment, self._metric)
 
     def federated_done(self) -> None:
         """The rounds are over; what follows is the twin."""
@@ -70,8 +74,8 @@ class Outcome:
         driver, grid, experiment = self.driver, self.grid, self._experiment
         history = driver.history if driver else []
         initial = driver.initial if driver else {}
-        federated = [entry[METRIC] for entry in history if METRIC in entry]
-        central = [entry[METRIC] for entry in self.twin]
+        federated = [entry[self._metric] for entry in history if self._metric in entry]
+        central = [entry[self._metric] for entry in self.twin]
         finals = {"federated": _last(federated), "centralised": _last(central)}
         gap = None
         if finals["federated"] is not None and finals["centralised"] is not None:
@@ -85,8 +89,9 @@ class Outcome:
             "description": experiment.description if experiment else "",
             "kind": self._order.spec.kind,
             "task": experiment.task.name if experiment else self._order.spec.clientapp,
+            "task_args": dict(experiment.task.args) if experiment else {},
             "dataset": self.samples.name if self.samples else "",
-            "metric": METRIC,
+            "metric": self._metric,
             "seed": self._order.spec.seed,
             "state": state,
             "error": error or None,
@@ -98,7 +103,7 @@ class Outcome:
                 "centralised": max(central, default=None),
             },
             "gap": gap,
-            "target": self.target.outcome(history, self.twin, initial.get(METRIC)),
+            "target": self.target.outcome(history, self.twin, initial.get(self._metric)),
             "codec": self._codec(),
             "bytes_up": grid.bytes_up if grid else 0,
             "bytes_down": grid.bytes_down if grid else 0,
@@ -119,6 +124,7 @@ class Outcome:
             "initial": initial,
             "history": history,
             "twin": self.twin,
+            "confusion": self.examination.confusion if self.examination else {},
             "nodes": self._nodes(),
             "partition": self.samples.describe() if self.samples else {},
             "classes": list(self.samples.whole.classes)
@@ -141,7 +147,10 @@ class Outcome:
         result = self.result(state, error)
         _write(folder / "result.json", json.dumps(result, indent=1, allow_nan=False, default=str))
         _write(folder / "metrics.csv", metrics_csv(result))
-        _write(folder / "report.html", render(result))
+        examined = self.examination
+        _write(folder / "report.html", render(result, examined.predictions if examined else {}))
+        if examined is not None:
+            examined.save(folder / "predictions.npz")
         if self._order.spec.experiment:
             _write(folder / "experiment.yaml", self._order.spec.experiment)
         if self.samples is not None:

@@ -162,15 +162,26 @@ def materialise(content: RecordDict) -> RecordDict:
 
 
 def signature(content: RecordDict) -> tuple[Any, ...]:
-    """Return what Flower's strategies want to be equal among replies: names, dtypes and shapes."""
+    """Return what Flower's strategies want to be equal among replies.
+
+    That is names, dtypes and shapes of arrays, and names and lengths of metrics.
+    """
     arrays, metrics, _ = flower.split_records(content)
     return (
         tuple(
             (name, tuple((key, a.dtype, tuple(a.shape)) for key, a in record.items()))
             for name, record in sorted(arrays.items())
         ),
-        tuple((name, tuple(sorted(values))) for name, values in sorted(metrics.items())),
+        tuple(
+            (name, tuple((key, _length(values[key])) for key in sorted(values)))
+            for name, values in sorted(metrics.items())
+        ),
     )
+
+
+def _length(value: object) -> int | None:
+    """Return the length of a list, which strategies want to be equal; None for a number."""
+    return len(value) if isinstance(value, list) else None
 
 
 def misfits(messages: list[Message]) -> dict[int, Complaint]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from coordinator.runner import tested
 from coordinator.runner.channel import Channel
 from fedbed.data import Dataset
 from fedbed.experiment import Experiment
@@ -59,11 +60,11 @@ def train(
             seed=fit_seed(seed, number, TWIN_PARTITION),
         )
         fitted = trainer.fit(data.train, settings, lambda _share: channel.check_stopped())
-        tested = trainer.evaluate(data.test)
+        found = tested.figures(trainer.evaluate(data.test))
         entry = {
             "round": number,
-            "accuracy": tested["accuracy"],
-            "loss": tested["loss"],
+            **found,
+            "metrics": found,
             "train_loss": fitted["loss"],
             "samples": samples,
             "wall_s": round(time.monotonic() - began, 4),

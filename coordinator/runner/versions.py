@@ -38,10 +38,14 @@ class Making:
         self.missing[partition] = why
 
     def entry(
-        self, number: int, train_metrics: MetricRecord | None, server_metrics: MetricRecord | None
+        self,
+        number: int,
+        train_metrics: MetricRecord | None,
+        server_metrics: MetricRecord | None,
+        metric: str,
     ) -> dict[str, Any]:
         """Describe the version for the history, as a round is."""
-        entry = summary(number, self.exchanges, train_metrics, None, server_metrics)
+        entry = summary(number, self.exchanges, train_metrics, None, server_metrics, metric)
         return {
             **entry,
             "asked": len(self.exchanges),

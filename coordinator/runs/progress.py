@@ -12,7 +12,7 @@ from coordinator.store.tables import Round
 ENDED = ("finished", "failed", "stopped")
 ROUNDS_IN_FULL = 5
 """Of how many rounds at most a brief picture says what each node did; of the latest it does."""
-_OF_NODES = ("nodes", "selection", "scores")
+_OF_NODES = ("nodes", "tests", "selection", "scores")
 """Keys of a round that say something of each node."""
 NODES_IN_FULL = 500
 """How many nodes of all these rounds together it speaks of, if the latest alone hasn't more."""

@@ -18,7 +18,7 @@ Row = Mapping[str, Any]
 ENDED = ("finished", "failed", "stopped")
 BARS = "▁▂▃▄▅▆▇█"
 _LOW_IS_GOOD = ("loss", "error", "perplexity", "mse", "mae", "rmse")
-_RATIOS = ("accuracy", "precision", "recall", "f1", "auc")
+_RATIOS = ("accuracy", "precision", "recall", "f1", "auc", "iou", "dice")
 
 
 def number(value: object) -> float | None:
@@ -39,8 +39,11 @@ def rows(value: object) -> list[Row]:
 
 
 def metric_of(run: Row) -> str:
-    """Return what the run is judged by: accuracy, else the loss, as far as it has reported any."""
-    for metric in ("accuracy", "loss"):
+    """Return what the run is judged by, as far as it has reported any.
+
+    That is mean IoU where pixels are classified, else accuracy, else the loss.
+    """
+    for metric in ("mean_iou", "accuracy", "loss"):
         if series(run.get("history"), metric) or series(run.get("twin"), metric):
             return metric
     return "accuracy"

@@ -110,7 +110,7 @@ def node_names(result: Row) -> dict[str, str]:
     names: dict[str, str] = {}
     seen = rows(result.get("nodes"))
     for _, row in rounds(result):
-        seen = seen + rows(row.get("nodes"))
+        seen = seen + rows(row.get("nodes")) + rows(row.get("tests"))
         seen = seen + [{"partition": key} for key in mapping(row.get("missing"))]
     for row in seen:
         key = partition_of(row)

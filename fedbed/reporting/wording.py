@@ -8,7 +8,7 @@ from typing import NamedTuple
 from fedbed.reporting.reading import Row, mapping, number, text
 from fedbed.units import format_bytes, format_duration
 
-_RATIOS = ("accuracy", "precision", "recall", "f1", "auc")
+_RATIOS = ("accuracy", "precision", "recall", "f1", "auc", "iou", "dice")
 _LOW_IS_GOOD = ("loss", "error", "perplexity", "mse", "mae", "rmse")
 
 
@@ -31,7 +31,10 @@ def low_is_good(metric: str) -> bool:
 
 def metric_name(metric: str) -> str:
     """Return a metric's name in words; the loss that isn't the training's is that of the test."""
-    return "test loss" if metric == "loss" else metric.replace("_", " ").replace("-", " ")
+    if metric == "loss":
+        return "test loss"
+    words = metric.replace("_", " ").replace("-", " ").split()
+    return " ".join("IoU" if word == "iou" else word for word in words)
 
 
 def seed_of(result: Row) -> Shown | None:
@@ -127,6 +130,6 @@ def winner(result: Row) -> str:
     else:
         amount, unit = f"{abs(gap):.4g}", ""
     if not amount.strip("0."):
-        return f"Federated and centralised training end level in {metric}."
+        return f"Federated and centralised training end level in {metric_name(metric)}."
     better = "Centralised" if (gap > 0) != low_is_good(metric) else "Federated"
-    return f"{better} training ends ahead, by {amount}{unit} of {metric}."
+    return f"{better} training ends ahead, by {amount}{unit} of {metric_name(metric)}."

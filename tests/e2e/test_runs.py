@@ -47,6 +47,10 @@ def test_a_run_leaves_results_that_its_model_confirms(client: Client, tmp_path: 
     test = load("synthetic-digits", 2000, 500).test
     assert trainer.evaluate(test)["accuracy"] == result["final"]["federated"]
     assert result["final"]["federated"] > 0.6
+    for side in ("federated", "centralised"):
+        matrix = np.array(result["confusion"][side])
+        assert matrix.sum() == 500
+        assert np.trace(matrix) / 500 == pytest.approx(result["final"][side])
 
     rows = list(csv.DictReader((tmp_path / run_id / "metrics.csv").open()))
     federated = [float(r["accuracy"]) for r in rows if r["series"] == "federated"]
@@ -91,6 +95,11 @@ def test_evaluation_on_the_nodes_agrees_with_the_server(client: Client, tmp_path
     server = result_of(client, submit(client, "federation.evaluate=server"), tmp_path)
     assert nodes["model_sha256"] == server["model_sha256"]
     assert nodes["final"]["federated"] == pytest.approx(server["final"]["federated"])
+    assert nodes["confusion"] == server["confusion"]
+    tests = nodes["history"][-1]["tests"]
+    assert [row["partition"] for row in tests] == [0, 1]
+    accuracies = [row["metrics"]["accuracy"] for row in tests]
+    assert min(accuracies) <= nodes["final"]["federated"] <= max(accuracies)
 
 
 def test_nodes_may_bring_their_own_data(tmp_path: Path) -> None:

@@ -6,6 +6,10 @@ import math
 import random
 from typing import Any
 
+import numpy as np
+
+from fedbed.tasks import measures
+
 EXPERIMENT = """\
 name: {name}
 description: Federated averaging over nodes that know few digits each.
@@ -166,6 +170,50 @@ def experiment(
         "started_at": 1_778_335_381.25,
         "experiment": EXPERIMENT.format(name="mnist-mlp-dirichlet", nodes=nodes, rounds=rounds),
     }
+
+
+def segmentation(rounds: int = 5) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Return a run on masks with its predictions: blots of four classes, some of them missed."""
+    result = experiment(3, rounds)
+    chance = np.random.RandomState(7)
+    for part in ("history", "twin"):
+        for row in result[part]:
+            row["mean_iou"] = row["accuracy"] - 0.3
+            row["metrics"] = {"accuracy": row["accuracy"], "mean_iou": row["mean_iou"]}
+    for row in result["history"]:
+        row["tests"] = [
+            {"partition": p, "name": f"pi-{p + 1:02d}", "metrics": {"mean_iou": 0.5 + p / 10}}
+            for p in range(3)
+        ]
+    for key in ("final", "best"):
+        result[key] = {side: value - 0.3 for side, value in result[key].items()}
+    coarse = chance.randint(0, 4, (4, 10, 16))
+    truth = coarse.repeat(16, axis=1).repeat(16, axis=2).astype(np.uint8)
+    colours = np.array([[90, 120, 70], [235, 235, 240], [170, 170, 180], [40, 50, 45]])
+    noise = chance.randint(-30, 30, (*truth.shape, 3))
+    predictions: dict[str, Any] = {
+        "index": np.array([31, 5, 60, 12]),
+        "images": np.clip(colours[truth] + noise, 0, 255).astype(np.uint8),
+        "truth": truth,
+    }
+    for side, wrong in (("federated", 0.3), ("centralised", 0.15)):
+        missed = chance.random_sample(coarse.shape) < wrong
+        said = np.where(missed, (coarse + 1) % 4, coarse)
+        predictions[side] = said.repeat(16, axis=1).repeat(16, axis=2).astype(np.uint8)
+    confusion = {
+        side: measures.confusion(truth, predictions[side], 4).tolist()
+        for side in ("federated", "centralised")
+    }
+    result |= {
+        "task": "clouds_unet",
+        "dataset": "synthetic-clouds",
+        "metric": "mean_iou",
+        "classes": ["clear", "thick_cloud", "thin_cloud", "shadow"],
+        "confusion": confusion,
+    }
+    for node in result["nodes"]:
+        node["class_counts"] = node["class_counts"][:4]
+    return result, predictions
 
 
 def app() -> dict[str, Any]:

@@ -81,7 +81,7 @@ class Clockwork(LocalGrid):
         reply = flower.error_reply(message, what) if what else answer(message, version + 1)
         described = {"partition": partition, "name": f"n{partition}", "metrics": {"samples": 10}}
         nodes = [] if what else [described]
-        exchanged = Exchanged("train", 1, "", {}, {}, [], 1.0, 0.0, 0.5, nodes, [], 1, 2)
+        exchanged = Exchanged("train", 1, "", 60.0, {}, {}, [], 1.0, 0.0, 0.5, nodes, [], 1, 2)
         ended = Ended(partition, reply, exchanged, what, failed=what == "failed")
         self._push(self.durations[partition], ended)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,23 +12,28 @@ from edge_agent.residuals import Residuals
 from edge_agent.worker.job import Job, JobAborted
 from edge_agent.worker.native import NativeRunner
 from edge_agent.worker.recent import RecentSplits
-from fedbed import codec
+from fedbed import codec, tasks
 from fedbed.data import dataset
 from fedbed.data.dataset import Split
 from fedbed.errors import DataError, ExperimentError
-from fedbed.link.messages import AppRef, BlobRef, DataRef, Timeline, WorkItem, unparse
+from fedbed.link import records
+from fedbed.link.messages import AppRef, BlobRef, DataRef, Record, Timeline, WorkItem, unparse
+from fedbed.tasks.schedule import fit_seed
 from tests.edge_agent import work
 from tests.edge_agent.peer import Peer
 
 Weights = dict[str, "np.ndarray[Any, Any]"]
 
 
+SOFTMAX = AppRef("task", "mnist_softmax")
+
+
 class Node:
     """A worker's inside, in this process."""
 
-    def __init__(self, folder: Path, own: Path | None = None) -> None:
+    def __init__(self, folder: Path, own: Path | None = None, app: AppRef = SOFTMAX) -> None:
         self.folder = folder
-        self.runner = NativeRunner(AppRef("task", "mnist_softmax"), own)
+        self.runner = NativeRunner(app, own)
         self.progress: list[float] = []
 
     def store(self, data: bytes) -> BlobRef:
@@ -125,6 +131,41 @@ def test_memory_for_samples_is_bounded() -> None:
     assert [name for name in "abcd" if recent.get(name)] == ["a", "c", "d"], "b was used least"
     recent.keep("large", split(5000))
     assert [name for name in ("a", "c", "d", "large") if recent.get(name)] == ["large"]
+
+
+def test_masks_are_learnt_with_the_task_s_arguments_and_the_optimiser_that_is_asked(
+    tmp_path: Path,
+) -> None:
+    app = AppRef("task", "clouds_unet", run_config={"width": 4, "classes": 3, "loss": "ce"})
+    node = Node(tmp_path, app=app)
+    random = np.random.RandomState(0)
+    masks = random.randint(0, 3, (6, 8, 8)).astype(np.uint8)
+    samples = node.store(codec.encode({"x": np.repeat(masks[..., None] * 80, 3, 3), "y": masks}))
+    weights = tasks.create(app.name, app.run_config).initial(1)
+    config = {**work.CONFIG, "optimizer": "adamw", "betas": [0.8, 0.9], "clip": 1.0, "lr": 0.01}
+    item = work.item(
+        node.store,
+        app=app,
+        data=DataRef("shipped", "any", samples, samples),
+        records=[
+            Record("arrays", "arrays", blob=node.store(codec.encode(weights))),
+            Record("config", "config", values=records.pack(config)),
+        ],
+    )
+    meta, trained = node.do(item)
+    assert work.metrics(meta)["num-examples"] == 6
+    assert set(trained) == set(weights)
+    other = tasks.create(app.name, app.run_config)
+    other.load(weights)
+    settings = tasks.FitSettings(
+        6, 16, 0.01, seed=fit_seed(7, 1, 0), optimizer="adamw", betas=(0.8, 0.9), clip=1.0
+    )
+    other.fit(Split(np.repeat(masks[..., None] * 80, 3, 3), masks), settings, node.progress.append)
+    assert same(trained, other.weights())
+    meta, _ = node.do(replace(item, kind="evaluate"))
+    found = work.metrics(meta)
+    assert sum(found["confusion"]) == masks.size
+    assert 0 <= found["mean_iou"] <= found["mean_dice"] <= 1
 
 
 def test_a_node_s_own_samples(node: Node, tmp_path: Path) -> None:

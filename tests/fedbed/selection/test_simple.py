@@ -131,6 +131,6 @@ def test_the_file_names_them_and_says_every_argument() -> None:
 
 
 def test_without_the_key_the_strategy_chooses() -> None:
-    experiment = Experiment(name="x", task="mnist_softmax")
+    experiment = Experiment.model_validate({"name": "x", "task": "mnist_softmax"})
     assert experiment.federation.selection.name == OF_STRATEGY
     assert build(OF_STRATEGY, {}) is None
