@@ -96,15 +96,15 @@ def _selection(result: Row) -> str:
 
 def _facts(result: Row) -> list[Fact]:
     partition = mapping(result.get("partition"))
-    scheme = text(partition.get("scheme"))
-    args = ", ".join(f"{key} {value}" for key, value in mapping(partition.get("args")).items())
+    scheme, task = text(partition.get("scheme")), text(result.get("task"))
+    args, task_args = _listed(partition.get("args")), _listed(result.get("task_args"))
     done, planned = number(result.get("rounds")), number(result.get("rounds_planned"))
     shown_rounds = text(done)
     if done is not None and planned is not None and planned != done:
         shown_rounds = f"{done} of {planned}"
     nodes = rows(result.get("nodes"))
     found: list[tuple[str, Shown | str | None]] = [
-        ("task", text(result.get("task"))),
+        ("task", f"{task} ({task_args})" if task and task_args else task),
         ("data set", text(result.get("dataset"))),
         ("partition", f"{scheme} ({args})" if scheme and args else scheme),
         ("nodes", text(mapping(result.get("virtual")).get("text")) or str(len(nodes) or "")),
@@ -118,6 +118,10 @@ def _facts(result: Row) -> list[Fact]:
         ("took", wording.seconds(result.get("wall_s"))),
     ]
     return [(label, value) for label, value in found if value]
+
+
+def _listed(args: object) -> str:
+    return ", ".join(f"{key} {value}" for key, value in mapping(args).items())
 
 
 def _tiles(result: Row) -> list[Tile]:

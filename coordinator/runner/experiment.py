@@ -66,7 +66,7 @@ class ExperimentRun:
         channel.publish("phase", {"phase": "starting", "dataset": samples.name})
         task = experiment.task.name
         classes = None if samples.whole is None else len(samples.whole.classes)
-        args = tasks.with_classes(task, experiment.task.args, classes)
+        args = outcome.task_args = tasks.with_classes(task, experiment.task.args, classes)
         trainer = tasks.create(task, args)
         initial = trainer.initial(seed)
         app = AppRef("task", task, run_config=args)

@@ -57,6 +57,8 @@ class Outcome:
         self.twin_of: str | None = None
         """The run that trained the twin."""
         self.examination: Examination | None = None
+        self.task_args: dict[str, Any] = {}
+        """The task's arguments as all nodes got them, the number of classes filled in."""
         self._metric = tasks.metric(experiment.task.name) if experiment else APP_METRIC
         self.target = Target(experiment, self._metric)
 
@@ -89,7 +91,7 @@ class Outcome:
             "description": experiment.description if experiment else "",
             "kind": self._order.spec.kind,
             "task": experiment.task.name if experiment else self._order.spec.clientapp,
-            "task_args": dict(experiment.task.args) if experiment else {},
+            "task_args": self.task_args,
             "dataset": self.samples.name if self.samples else "",
             "metric": self._metric,
             "seed": self._order.spec.seed,

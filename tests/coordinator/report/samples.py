@@ -206,6 +206,7 @@ def segmentation(rounds: int = 5) -> tuple[dict[str, Any], dict[str, Any]]:
     }
     result |= {
         "task": "clouds_unet",
+        "task_args": {"width": 16, "loss": "dice"},
         "dataset": "synthetic-clouds",
         "metric": "mean_iou",
         "classes": ["clear", "thick_cloud", "thin_cloud", "shadow"],

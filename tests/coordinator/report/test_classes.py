@@ -53,6 +53,7 @@ def test_a_run_on_masks_shows_ious_matrices_and_pictures() -> None:
     assert "points of mean IoU" in text
     assert "Mean IoU" in re.findall(r"<figcaption>(.*?)</figcaption>", page)
     assert "thin cloud" in text
+    assert "clouds_unet (width 16, loss dice)" in text
     assert "test image 31" in text
     assert "mean IoU, last test" in text
     right = np.mean(predictions["federated"][0] == predictions["truth"][0])
