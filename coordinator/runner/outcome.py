@@ -226,7 +226,7 @@ class Outcome:
         return {
             "status": "tainted" if reasons else "clean",
             "reasons": reasons,
-            "note": virtual["text"] if virtual else "",
+            **({"note": virtual["text"]} if virtual else {}),
         }
 
     def _nodes(self) -> list[dict[str, Any]]:
