@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -68,7 +69,8 @@ class ExperimentRun:
         classes = None if samples.whole is None else len(samples.whole.classes)
         args = outcome.task_args = tasks.with_classes(task, experiment.task.args, classes)
         trainer = tasks.create(task, args)
-        initial = trainer.initial(seed)
+        weights = trainer.initial(seed)
+        initial = {**weights, **_moments(experiment, trainer)}
         app = AppRef("task", task, run_config=args)
         policy = Policy.of(experiment)
         items = ItemMaker(order.run, order.partitions, policy, app, blobs, seed)
@@ -147,7 +149,7 @@ class ExperimentRun:
                     experiment,
                     seed,
                     trainer,
-                    initial,
+                    weights,
                     samples.pooled(),
                     seen,
                     channel,
@@ -174,9 +176,16 @@ class ExperimentRun:
                 "betas": list(optimizer.used_betas),
                 "weight-decay": optimizer.weight_decay,
                 "clip": optimizer.clip or 0.0,
+                "moments": optimizer.moments,
                 "seed": seed,
             }
         )
+
+
+def _moments(experiment: Experiment, trainer: Trainer) -> Mapping[str, Any]:
+    """Return the optimiser's state before its first step, where it travels with the model."""
+    optimizer = experiment.optimizer
+    return trainer.moments(optimizer.name) if optimizer.moments == "average" else {}
 
 
 def _samples_seen(entry: dict[str, Any]) -> int:

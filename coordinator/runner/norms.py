@@ -14,6 +14,7 @@ from coordinator.runner.sent import Sent
 from fedbed.codec import ArraySpec
 from fedbed.errors import PayloadError
 from fedbed.flower import LazyArray
+from fedbed.tasks.moments import PREFIX
 
 Values = np.ndarray[Any, Any]
 BLOCK_ITEMS = 1 << 15
@@ -23,9 +24,10 @@ BLOCK_ITEMS = 1 << 15
 def of_reply(reply: Reply, sent: Mapping[str, Sent]) -> float:
     """Return the L2 norm of what a node changed of the arrays that it was sent.
 
-    Arrays of floats count, others don't. It is summed in one order, so the same update has the same
-    norm wherever it stands; to the bits of float32, which is plenty for a limit. PayloadError if it
-    can't be read, or holds other arrays than were sent.
+    Arrays of floats count, others don't, nor do an optimiser's moments that travel along. It is
+    summed in one order, so the same update has the same norm wherever it stands; to the bits of
+    float32, which is plenty for a limit. PayloadError if it can't be read, or holds other arrays
+    than were sent.
     """
     squares = 0.0
     buffers: dict[np.dtype[Any], Values] = {}
@@ -33,7 +35,7 @@ def of_reply(reply: Reply, sent: Mapping[str, Sent]) -> float:
         if name not in sent:
             raise PayloadError(f"its record of arrays '{name}' wasn't sent to it", "shape")
         for key, array in record.items():
-            if not _is_float(array):
+            if not _is_float(array) or key.startswith(PREFIX):
                 continue
             base = sent[name].reference.base(ArraySpec(key, array.dtype, tuple(array.shape)))
             values = array.numpy()

@@ -29,6 +29,7 @@ from coordinator.runner.twins import Twin
 from coordinator.runs.roster import crowd
 from fedbed import __version__, flower, tasks
 from fedbed.experiment import Experiment
+from fedbed.tasks.moments import parted
 
 APP_METRIC = "accuracy"
 """What a Flower app is judged by, if it reports one."""
@@ -158,7 +159,7 @@ class Outcome:
         if self.samples is not None:
             self.samples.save(folder / "partition.npz")
         if self.driver is not None and self.driver.model is not None:
-            arrays = flower.ndarrays_of(self.driver.model)
+            arrays, _ = parted(flower.views_of(self.driver.model))
             np.savez(folder / "model.npz", **arrays)  # type: ignore[arg-type]
         return result
 
@@ -260,7 +261,8 @@ class Outcome:
         if self.driver is None or self.driver.model is None:
             return None
         digest = hashlib.sha256()
-        for name, array in flower.views_of(self.driver.model).items():
+        weights, _ = parted(flower.views_of(self.driver.model))
+        for name, array in weights.items():
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()

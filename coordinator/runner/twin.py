@@ -31,8 +31,9 @@ def train(
     """Train on all samples in one place, in as many chunks as the federated run had rounds.
 
     A chunk sees as many samples as all nodes together saw in that round, at that round's learning
-    rate; the optimiser's state lives on from chunk to chunk. Returns one entry per chunk. There are
-    fewer of them than the learning rate is planned for where the run stopped at its target.
+    rate, and goes on in its pass over the data where the chunk before it ended; the optimiser's
+    state lives on from chunk to chunk. Returns one entry per chunk. There are fewer of them than
+    the learning rate is planned for where the run stopped at its target.
     """
     history: list[dict[str, Any]] = []
     trainer.load(initial)
@@ -57,7 +58,8 @@ def train(
             betas=optimizer.used_betas,
             weight_decay=optimizer.weight_decay,
             clip=optimizer.clip or 0.0,
-            seed=fit_seed(seed, number, TWIN_PARTITION),
+            seed=fit_seed(seed, 0, TWIN_PARTITION),
+            first=sum(samples_per_round[: number - 1]),
         )
         fitted = trainer.fit(data.train, settings, lambda _share: channel.check_stopped())
         found = tested.figures(trainer.evaluate(data.test))

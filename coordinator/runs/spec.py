@@ -123,7 +123,6 @@ class RunSpec:
         return f"has no {' and no '.join(missing)} in its worker's interpreter" if missing else ""
 
 
-@functools.lru_cache(maxsize=64)
 def _abilities(experiment: Experiment) -> dict[str, str]:
     """What an experiment asks of its nodes that old agents can't do, with words for it."""
     strategy, section = experiment.federation.strategy, experiment.data
@@ -142,6 +141,7 @@ def _abilities(experiment: Experiment) -> dict[str, str]:
     return {ability: words for ability, (wanted, words) in asked.items() if wanted}
 
 
+@functools.lru_cache(maxsize=64)
 def _to_read(dataset: str) -> tuple[str, ...]:
     """Packages without which a node can't read its own copy; asked often, so looked up once."""
     if dataset == "auto":

@@ -20,7 +20,7 @@ from fedbed.data import dataset
 from fedbed.data.dataset import Split
 from fedbed.errors import DataError, ExperimentError
 from fedbed.link.messages import AppRef, BlobRef, DataRef
-from fedbed.tasks.schedule import fit_seed
+from fedbed.tasks.schedule import fit_seed, window
 
 KEPT_BYTES = 256 * 1024 * 1024
 """Room for the samples of several partitions, where this node plays several virtual ones."""
@@ -43,9 +43,10 @@ class NativeRunner(Runner):
         """Train or evaluate on the item's partition.
 
         The config record holds `local-epochs`, `batch-size`, `lr`, `momentum`, `weight-decay`,
-        `seed`, `optimizer`, `betas`, `clip` (0: none) and, from strategies that want them,
-        `proximal-mu` and `clipping_norm`. The reply's metrics hold `num-examples` (samples in the
-        partition, the weight of this update), `samples` (seen) and the task's metrics.
+        `seed`, `optimizer`, `betas`, `clip` (0: none), `moments` and, from strategies that
+        want them, `proximal-mu` and `clipping_norm`. The reply's metrics hold `num-examples`
+        (samples in the partition, the weight of this update), `samples` (seen) and the task's
+        metrics.
         """
         if job.item.data is None:
             raise ExperimentError("a native task came without its data")
@@ -57,7 +58,7 @@ class NativeRunner(Runner):
             metrics = self._trainer.evaluate(split)
             return Content({}, {"metrics": {"num-examples": len(split), **metrics}}, {})
         split = self._split(job, job.item.data, "train")
-        samples = int(config["local-epochs"]) * len(split)
+        first, samples = window(float(config["local-epochs"]), len(split), job.item.round)
         settings = tasks.FitSettings(
             samples=samples,
             batch_size=int(config["batch-size"]),
@@ -68,7 +69,8 @@ class NativeRunner(Runner):
             betas=_pair(config.get("betas", (0.9, 0.999))),
             clip=float(config.get("clip", 0.0)),
             proximal_mu=float(config.get("proximal-mu", 0.0)),
-            seed=fit_seed(int(config["seed"]), job.item.round, job.item.partition),
+            seed=fit_seed(int(config["seed"]), 0, job.item.partition),
+            first=first,
         )
         fitted = prolong(
             job.item.slowed or 1.0,
@@ -83,6 +85,8 @@ class NativeRunner(Runner):
         }
         (name,) = content.arrays
         weights = self._trainer.weights()
+        if config.get("moments") == "average":
+            weights.update(self._trainer.moments(settings.optimizer))
         if CLIPPING_NORM in config:
             weights, longer = clip(float(config[CLIPPING_NORM]), arrays, weights)
             metrics[NORM_BIT] = int(longer)

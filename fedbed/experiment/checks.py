@@ -220,9 +220,42 @@ def optimizer(section: Optimizer) -> None:
         raise problem("betas", "are adamw's; sgd has momentum: leave them out, or set them to null")
 
 
+_MERELY_AVERAGE = (
+    "AverageOfRounds",
+    "Bulyan",
+    "FedAvg",
+    "FedMedian",
+    "FedProx",
+    "FedTrimmedAvg",
+    "Krum",
+    "MultiKrum",
+    "PooledStatistics",
+    "Reweighted",
+)
+"""Strategies that make a model out of updates alone: what they do to weights suits moments too."""
+
+
+def _moments(whole: Experiment) -> None:
+    """Moments can be averaged; to step along them, to clip or to blur them makes no sense."""
+    if whole.optimizer.moments != "average":
+        return
+    if whole.optimizer.name == "sgd" and whole.optimizer.used_momentum == 0:
+        raise problem(
+            "optimizer.moments", "is 'average', but momentum is 0: there is nothing to keep"
+        )
+    other = [name for name in whole.federation.strategy.names if name not in _MERELY_AVERAGE]
+    if other:
+        raise problem(
+            "optimizer.moments",
+            f"'average' doesn't go with strategy {other[0]!r}; "
+            f"it does with {', '.join(_MERELY_AVERAGE)}",
+        )
+
+
 def experiment(whole: Experiment) -> None:
     """Compare sections with one another, and try the strategy as the run will build it."""
     _learning(whole)
+    _moments(whole)
     _samples(whole)
     nodes = whole.federation.nodes
     for key, part in (("adversaries", whole.adversaries), ("stragglers", whole.stragglers)):

@@ -225,8 +225,12 @@ class Federation(Section):
         description="Number of nodes with which the run may start; null: all of `nodes`.",
     )
     rounds: int = Field(default=10, ge=1, le=100_000, description="Number of rounds.")
-    local_epochs: int = Field(
-        default=1, ge=1, le=10_000, description="Passes of a node over its samples per round."
+    local_epochs: float = Field(
+        default=1.0,
+        gt=0,
+        le=10_000,
+        description="Passes of a node over its samples per round; of less than one, the next round "
+        "goes on where this one ended.",
     )
     batch_size: BatchSize = Field(
         default=32,
@@ -347,6 +351,12 @@ class Optimizer(Section):
         ge=0,
         le=1,
         description="Weight decay per step: with sgd an L2 penalty, with adamw decoupled.",
+    )
+    moments: Literal["restart", "average"] = Field(
+        default="restart",
+        description="Momentum of sgd, or moments of adamw, between rounds; 'restart': nodes begin "
+        "each round without, 'average': they travel with the model and are averaged like it, "
+        "which takes twice (sgd) or three times (adamw) the bytes.",
     )
     clip: Annotated[float, Field(gt=0, le=1e6)] | None = Field(
         default=None,

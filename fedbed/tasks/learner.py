@@ -17,7 +17,7 @@ import torch
 from torch import nn
 
 from fedbed.data.dataset import Split
-from fedbed.tasks import measures, optimizers
+from fedbed.tasks import measures, moments, optimizers
 from fedbed.tasks.trainer import Arrays, FitSettings, Metrics, Progress, Trainer, batches
 
 EVALUATION_BATCH = 1000
@@ -59,6 +59,8 @@ class Learner(Trainer):
         self._evaluation_batch = evaluation_batch
         self._model = build()
         self._optimizer: Optional[torch.optim.Optimizer] = None
+        self._moments: Arrays = {}
+        """Those that came with the weights, for the next optimiser."""
 
     @abstractmethod
     def _sums(self, logits: torch.Tensor, truth: torch.Tensor) -> torch.Tensor:
@@ -84,12 +86,13 @@ class Learner(Trainer):
             return _arrays(self._build())
 
     def load(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Take over weights and forget the optimiser's state.
+        """Take over weights, and the optimiser's state from the moments among them, if any.
 
         A strategy that steps beyond the average (server momentum, FedAdam) can leave a running
         variance below 0, whose root is no number: it is taken for 0.
         """
-        tensors = {name: torch.from_numpy(np.array(value)) for name, value in arrays.items()}
+        weights, self._moments = moments.parted(arrays)
+        tensors = {name: torch.from_numpy(np.array(value)) for name, value in weights.items()}
         for name, tensor in tensors.items():
             if name.endswith("running_var"):
                 tensor.clamp_(min=0)
@@ -102,10 +105,17 @@ class Learner(Trainer):
         """Return a copy of the weights."""
         return _arrays(self._model)
 
+    def moments(self, optimizer: str) -> Arrays:
+        """Return a copy of the optimiser's state, under the names that `load` knows."""
+        if self._optimizer is None and self._moments:
+            return moments.named({name: np.array(a) for name, a in self._moments.items()})
+        parameters = dict(self._model.named_parameters())
+        return moments.named(optimizers.state(self._optimizer, optimizer, parameters))
+
     def fit(self, data: Split, settings: FitSettings, progress: Progress) -> Metrics:
         """Train with the optimiser of the settings; FedProx's term is added where it is asked."""
         # A stream of its own: `batches` draws the order of the samples from the bare seed.
-        random = np.random.RandomState([settings.seed % 2**32, 1])
+        random = np.random.RandomState([settings.seed % 2**32, 1, settings.first % 2**32])
         optimizer = self._tuned_optimizer(settings)
         parameters = list(self._model.parameters())
         anchor = [p.detach().clone() for p in parameters]
@@ -160,7 +170,11 @@ class Learner(Trainer):
         return images.to(torch.float32).mul_(1 / 255).sub_(self._mean).div_(self._std)
 
     def _tuned_optimizer(self, settings: FitSettings) -> torch.optim.Optimizer:
-        self._optimizer = optimizers.tuned(self._optimizer, self._model.parameters(), settings)
+        before = self._optimizer
+        self._optimizer = optimizers.tuned(before, self._model.parameters(), settings)
+        if before is None and self._moments:
+            parameters = dict(self._model.named_parameters())
+            optimizers.restore(self._optimizer, settings.optimizer, parameters, self._moments)
         return self._optimizer
 
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from fedbed.data.dataset import Split
 from fedbed.errors import ExperimentError
-from fedbed.tasks import measures
+from fedbed.tasks import measures, moments
 from fedbed.tasks.trainer import Arrays, FitSettings, Metrics, Progress, Trainer, batches
 
 CLASSES = 10
@@ -39,16 +39,23 @@ class SoftmaxRegression(Trainer):
         }
 
     def load(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Take over weights and forget the momentum; ValueError where names or shapes differ."""
+        """Take over weights and momentum; ValueError where names or shapes of weights differ."""
+        _, self._momentum = moments.parted({name: np.array(a) for name, a in arrays.items()})
         for name, own in self._weights.items():
             if name not in arrays or arrays[name].shape != own.shape:
                 raise ValueError(f"weights for '{name}' are missing or not of shape {own.shape}")
         self._weights = {name: np.array(arrays[name], np.float32) for name in self._weights}
-        self._momentum = {}
 
     def weights(self) -> Arrays:
         """Return a copy of the weights."""
         return {name: value.copy() for name, value in self._weights.items()}
+
+    def moments(self, optimizer: str) -> Arrays:  # noqa: ARG002 - it has but one
+        """Return a copy of the momentum."""
+        zeros = {name: np.zeros_like(value) for name, value in self._weights.items()}
+        return moments.named(
+            {name: value.copy() for name, value in {**zeros, **self._momentum}.items()}
+        )
 
     def fit(self, data: Split, settings: FitSettings, progress: Progress) -> Metrics:
         """Train with SGD, as torch.optim.SGD defines momentum and weight decay.

@@ -1,14 +1,25 @@
-"""The optimisers that tasks in torch learn with, tuned anew for every fit."""
+"""The optimisers that tasks in torch learn with, tuned anew for every fit, and their state."""
 
 from __future__ import annotations
 
-from typing import Any, Dict, Iterable, Optional
+from typing import Any, Dict, Iterable, Mapping, Optional, Tuple
 
+import numpy as np
 import torch
 
-from fedbed.tasks.trainer import FitSettings
+from fedbed.tasks.trainer import Arrays, FitSettings
+
+Parameters = Mapping[str, torch.nn.Parameter]
 
 _KINDS: Dict[str, Any] = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
+_SLOTS: Dict[str, Tuple[str, ...]] = {
+    "sgd": ("momentum_buffer",),
+    "adamw": ("exp_avg", "exp_avg_sq"),
+}
+"""torch's names for what an optimiser remembers of each parameter."""
+_SQUARES = "exp_avg_sq"
+_STEPS = "step"
+"""torch counts them for each parameter; here they are taken together, so they are all alike."""
 
 
 def tuned(
@@ -35,3 +46,40 @@ def tuned(
     for group in held.param_groups:
         group.update(own, lr=settings.lr, weight_decay=settings.weight_decay)
     return held
+
+
+def state(held: Optional[torch.optim.Optimizer], name: str, parameters: Parameters) -> Arrays:
+    """Return what the optimiser `name` remembers, float32: `slot/parameter`; adamw's `step` [1].
+
+    held: None stands for one that has made no step yet, whose state is all zeros.
+    """
+    states: Mapping[Any, Mapping[str, Any]] = {} if held is None else held.state
+    found: Arrays = {}
+    for slot in _SLOTS[name]:
+        for key, parameter in parameters.items():
+            value = states.get(parameter, {}).get(slot)
+            value = torch.zeros_like(parameter) if value is None else value
+            found[f"{slot}/{key}"] = value.detach().cpu().numpy().copy()
+    if name == "adamw":
+        counts = [float(each[_STEPS]) for each in states.values() if _STEPS in each]
+        found[_STEPS] = np.array([max(counts, default=0.0)], np.float32)
+    return found
+
+
+def restore(
+    held: torch.optim.Optimizer, name: str, parameters: Parameters, arrays: Mapping[str, Any]
+) -> None:
+    """Give a new optimiser what `state` has returned; an average of states will do as well.
+
+    Averages that lossy codecs or a strategy's steps have pushed below 0 are taken for 0 where no
+    square can be. KeyError where an array is missing.
+    """
+    for key, parameter in parameters.items():
+        own: Dict[str, Any] = {
+            slot: torch.from_numpy(np.array(arrays[f"{slot}/{key}"], np.float32))
+            for slot in _SLOTS[name]
+        }
+        if name == "adamw":
+            own[_SQUARES].clamp_(min=0)
+            own[_STEPS] = torch.tensor(max(0.0, float(arrays[_STEPS][0])))
+        held.state[parameter] = own

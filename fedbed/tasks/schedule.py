@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Tuple
 
 
 def learning_rate(
@@ -23,6 +24,18 @@ def learning_rate(
             1 + math.cos(math.pi * (server_round - 1 - warmup) / max(rounds - warmup, 1))
         )
     return rate
+
+
+def window(local_epochs: float, count: int, server_round: int) -> Tuple[int, int]:
+    """Return where `server_round` (1, 2, ...) begins in a node's row of passes, and its samples.
+
+    count: samples that the node has. Rounds of a part of a pass follow each other without a gap.
+    At least one sample.
+    """
+    first, end = (
+        round(local_epochs * count * rounds) for rounds in (server_round - 1, server_round)
+    )
+    return first, max(1, end - first)
 
 
 def fit_seed(seed: int, server_round: int, partition: int) -> int:

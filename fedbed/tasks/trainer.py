@@ -21,12 +21,13 @@ Progress = Callable[[float], None]
 class FitSettings:
     """How to train: everything but the data and the start weights.
 
-    samples: how many samples to see; whole passes reshuffle, the last pass may be partial.
+    samples: how many samples to see. first: where that begins in an endless row of passes over the
+    data, each in an order of its own; so a fit may go on where the one before it ended.
     optimizer: `sgd`, with `momentum`, or `adamw`, with `betas`.
     clip: longest gradient that is followed as it is (L2 norm over all weights); a longer one is
     shortened to it. 0 switches it off.
     proximal_mu: weight of FedProx's proximal term (Li et al., arXiv 1812.06127); 0 switches it off.
-    seed: decides the order of the samples; same seed, data and weights give the same result.
+    seed: decides the order of each pass; same seed, `first`, data and weights give the same result.
     """
 
     samples: int
@@ -36,6 +37,7 @@ class FitSettings:
     weight_decay: float = 0.0
     proximal_mu: float = 0.0
     seed: int = 0
+    first: int = 0
     optimizer: str = "sgd"
     betas: Tuple[float, float] = (0.9, 0.999)
     clip: float = 0.0
@@ -50,11 +52,18 @@ class Trainer(ABC):
 
     @abstractmethod
     def load(self, arrays: Mapping[str, np.ndarray[Any, Any]]) -> None:
-        """Take over weights and forget the optimiser's state (momentum, moments)."""
+        """Take over weights, and the optimiser's state if it is with them; forget it if not."""
 
     @abstractmethod
     def weights(self) -> Arrays:
         """Return a copy of the weights (name -> float32 array)."""
+
+    @abstractmethod
+    def moments(self, optimizer: str) -> Arrays:
+        """Return a copy of the optimiser's state, under names of `fedbed.tasks.moments`.
+
+        All zeros before its first step. optimizer: which one, as in FitSettings.
+        """
 
     @abstractmethod
     def fit(self, data: Split, settings: FitSettings, progress: Progress) -> Metrics:
@@ -83,17 +92,18 @@ def batches(
 ) -> Iterator[np.ndarray[Any, np.dtype[np.int64]]]:
     """Yield index arrays (int64, at most `batch_size` long) until `settings.samples` are seen.
 
-    RandomState is used because NumPy froze its stream: old boards draw the same order.
+    A batch ends with its pass. RandomState is used because NumPy froze its
+    stream: old boards draw the same order.
     """
     if count < 1:
         raise ValueError("there are no samples to train on")
-    order = np.random.RandomState(settings.seed % 2**32)
-    seen = 0
-    reported = 0.0
+    seen, reported = 0, 0.0
     while seen < settings.samples:
-        permutation = order.permutation(count)[: settings.samples - seen]
-        for start in range(0, len(permutation), settings.batch_size):
-            batch = permutation[start : start + settings.batch_size]
+        number, offset = divmod(settings.first + seen, count)
+        whole = np.random.RandomState([settings.seed % 2**32, number % 2**32]).permutation(count)
+        order = whole[offset : offset + settings.samples - seen]
+        for start in range(0, len(order), settings.batch_size):
+            batch = order[start : start + settings.batch_size]
             yield batch
             seen += len(batch)
             share = seen / settings.samples

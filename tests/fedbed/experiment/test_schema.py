@@ -142,8 +142,20 @@ def test_values_are_checked(keys: Any, wanted: str) -> None:
         ({"select": {"labels": {"gpu": True}}}, "select.labels.gpu: given true (boolean)"),
         ({"strategy": {"name": 3}}, "strategy.name: given 3 (number); allowed: text"),
         ({"strategy": 3}, "strategy: given 3 (number)"),
+        (
+            {"strategy": "FedBuff", "selection": {"name": "tiers"}},
+            "selection: 'tiers' needs rounds, but FedBuff is asynchronous; allowed: strategy",
+        ),
+        (
+            {"strategy": "FedBuff", "pace": {"factor": 2.0}},
+            "pace.factor: 2.0 needs rounds, but FedBuff is asynchronous; allowed: null",
+        ),
+        ({"local_epochs": 0}, "local_epochs: given 0 (number); allowed: a number above 0"),
         ({"strategy": "FedBuff", "evaluate": "both"}, "'both' needs rounds, but FedBuff is async"),
-        ({"strategy": "FedAsync", "over_selection": 0.1}, "over_selection: needs rounds, but Fed"),
+        (
+            {"strategy": "FedAsync", "over_selection": 0.1},
+            "over_selection: 0.1 needs rounds, but Fed",
+        ),
         ({"evaluate_every": 0}, "evaluate_every: given 0 (number); allowed: a whole number from 1"),
         ({"strategy": "FedAvgg"}, "strategy: unknown strategy 'FedAvgg' (did you mean 'FedAvg'?)"),
     ],
@@ -166,6 +178,18 @@ def test_the_federation_is_checked(federation: Any, wanted: str) -> None:
 )
 def test_the_optimizer_is_checked(optimizer: Any, wanted: str) -> None:
     assert f"optimizer.{wanted}" in complaint(optimizer=optimizer)
+
+
+def test_moments_are_averaged_where_that_means_something() -> None:
+    averaged = {"moments": "average"}
+    assert make(optimizer=averaged).optimizer.moments == "average"
+    wrapped = {"name": "AverageOfRounds", "args": {"strategy": "FedProx"}}
+    assert make(optimizer=averaged, federation={"strategy": wrapped})
+    text = complaint(optimizer={**averaged, "momentum": 0})
+    assert "optimizer.moments: is 'average', but momentum is 0: there is nothing to keep" in text
+    for strategy in ("FedAdam", {"name": "AverageOfRounds", "args": {"strategy": "FedAdam"}}):
+        text = complaint(optimizer=averaged, federation={"strategy": strategy})
+        assert "optimizer.moments: 'average' doesn't go with strategy 'FedAdam'; it does" in text
 
 
 def test_the_optimizer_is_one_that_the_task_knows() -> None:

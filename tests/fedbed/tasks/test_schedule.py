@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from fedbed.tasks.schedule import fit_seed, learning_rate
+from fedbed.tasks.schedule import fit_seed, learning_rate, window
 
 
 def rates(schedule: str, decay: float, rounds: int = 10) -> list[float]:
@@ -48,3 +48,18 @@ def test_fit_seeds_are_frozen() -> None:
     """They decide results: a change would break the repetition of earlier runs."""
     assert fit_seed(0, 1, 0) == 1669312456
     assert fit_seed(2**32 - 1, 1000, 999) == 438048691
+
+
+def test_whole_passes_follow_each_other() -> None:
+    assert [window(2, 30, r) for r in (1, 2, 3)] == [(0, 60), (60, 60), (120, 60)]
+
+
+def test_parts_of_a_pass_leave_no_gap_and_no_overlap() -> None:
+    windows = [window(0.3, 7, r) for r in range(1, 11)]
+    assert sum(samples for _, samples in windows) == 21
+    for (first, samples), (following, _) in zip(windows, windows[1:]):
+        assert first + samples == following
+
+
+def test_a_round_sees_a_sample_at_least() -> None:
+    assert all(window(0.01, 3, r)[1] == 1 for r in range(1, 50))

@@ -120,7 +120,7 @@ def test_fit_twice_gives_the_same_bits_and_learns(loss: str, norm: str) -> None:
     data = blots()
     one, other = unet(loss=loss, norm=norm), unet(loss=loss, norm=norm)
     before = one.evaluate(data)
-    settings = replace(SETTINGS, samples=120, clip=5.0)
+    settings = replace(SETTINGS, samples=320, clip=5.0)
     first = one.fit(data, settings, quiet)
     assert other.fit(data, settings, quiet) == first
     assert same(one.weights(), other.weights())
