@@ -161,11 +161,11 @@ def with_classes(name: str, args: Mapping[str, Any], classes: Optional[int]) -> 
     if found["classes"] is None:
         if classes is None:
             text = "must be given where nodes bring data of their own"
-            raise ArgumentError(name, "classes", text)
+            raise ArgumentError(text, name, "classes")
         found["classes"] = classes
     elif classes is not None and found["classes"] < classes:
         text = f"{found['classes']} are too few; the data set has {classes}"
-        raise ArgumentError(name, "classes", text)
+        raise ArgumentError(text, name, "classes")
     return found
 
 

@@ -55,10 +55,10 @@ Argument = Union[Choice, Whole]
 
 
 class ArgumentError(ExperimentError):
-    """An argument that a task doesn't have, or a value that it doesn't take."""
+    """An argument `key` that a task doesn't have, or a value that it doesn't take."""
 
-    def __init__(self, task: str, key: str, text: str) -> None:
-        super().__init__(f"task '{task}': argument '{key}': {text}")
+    def __init__(self, text: str, task: str = "", key: str = "") -> None:
+        super().__init__(f"task '{task}': argument '{key}': {text}" if key else text)
         self.key = key
         self.text = text
 
@@ -72,10 +72,10 @@ def complete(
     """
     for key, value in given.items():
         if key not in declared:
-            raise ArgumentError(task, str(key), _unknown(task, str(key), declared))
+            raise ArgumentError(_unknown(task, str(key), declared), task, str(key))
         if not declared[key].takes(value):
             shown = repr(value)[:60]
-            raise ArgumentError(task, key, f"given {shown}; allowed: {declared[key].allowed}")
+            raise ArgumentError(f"given {shown}; allowed: {declared[key].allowed}", task, key)
     return {key: given.get(key, argument.default) for key, argument in declared.items()}
 
 

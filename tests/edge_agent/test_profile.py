@@ -10,7 +10,7 @@ import pytest
 
 from edge_agent import profile
 from fedbed.errors import RequirementMissing
-from fedbed.link.messages import ADVERSARY, IMAGE_SIZE
+from fedbed.link.messages import ADVERSARY, CLIPPING, IMAGE_SIZE, STRAGGLER
 
 
 def test_profile_of_this_machine() -> None:
@@ -20,7 +20,7 @@ def test_profile_of_this_machine() -> None:
     assert found.memory_bytes > 1 << 20
     assert found.packages["numpy"] == metadata.version("numpy")
     assert found.packages["pillow"] == metadata.version("pillow")
-    assert found.abilities == [ADVERSARY, IMAGE_SIZE]
+    assert found.abilities == [ADVERSARY, CLIPPING, IMAGE_SIZE, STRAGGLER]
 
 
 def test_an_interpreter_that_does_not_exist() -> None:

@@ -19,7 +19,12 @@ from fedbed.link.messages import AppRef
 from tests.coordinator.runner.models import bits, model
 from tests.coordinator.runner.test_driver import Recorder
 
-NODE = {"compressors": ["zlib"], "profile": {"codecs": list(codec.PROFILES)}, "agent": {}}
+NODE = {
+    "compressors": ["zlib"],
+    "profile": {"codecs": list(codec.PROFILES)},
+    "agent": {},
+    "labels": {},
+}
 
 
 class Pipe(Recorder):
@@ -38,7 +43,7 @@ class Pipe(Recorder):
         self._windows[window].put({"event": event, "window": window, **fields})
 
     def there(self, *partitions: int) -> None:
-        nodes = [{"partition": p, "name": f"n{p}", **NODE} for p in partitions]
+        nodes = [{"partition": p, "name": f"n{p}", "node": f"n{p}", **NODE} for p in partitions]
         self.hear("run.nodes", "nodes", nodes=nodes)
 
     def close(self, window: str, reason: str, failed: bool = False, why: str = "") -> None:
