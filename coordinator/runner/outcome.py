@@ -78,7 +78,7 @@ class Outcome:
         history = driver.history if driver else []
         initial = driver.initial if driver else {}
         federated = [entry[self._metric] for entry in history if self._metric in entry]
-        central = [entry[self._metric] for entry in self.twin]
+        central = [entry[self._metric] for entry in self.twin if self._metric in entry]
         finals = {"federated": _last(federated), "centralised": _last(central)}
         gap = None
         if finals["federated"] is not None and finals["centralised"] is not None:

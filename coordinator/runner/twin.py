@@ -32,7 +32,8 @@ def train(
 
     A chunk sees as many samples as all nodes together saw in that round, at that round's learning
     rate, and goes on in its pass over the data where the chunk before it ended; the optimiser's
-    state lives on from chunk to chunk. Returns one entry per chunk. There are fewer of them than
+    state lives on from chunk to chunk. It is tested after those rounds after which the federated
+    model is. Returns one entry per chunk. There are fewer of them than
     the learning rate is planned for where the run stopped at its target.
     """
     history: list[dict[str, Any]] = []
@@ -62,7 +63,8 @@ def train(
             first=sum(samples_per_round[: number - 1]),
         )
         fitted = trainer.fit(data.train, settings, lambda _share: channel.check_stopped())
-        found = tested.figures(trainer.evaluate(data.test))
+        due = number % experiment.federation.evaluate_every == 0 or number == rounds
+        found = tested.figures(trainer.evaluate(data.test)) if due else {}
         entry = {
             "round": number,
             **found,

@@ -150,8 +150,13 @@ def key_of(
     of the tasks: a twin of other code is none of ours.
     """
     decides = {
-        "experiment": experiment.model_dump(mode="json", include={"task", "optimizer"}),
+        # What becomes of moments between rounds is nodes' affair alone.
+        "experiment": experiment.model_dump(
+            mode="json", include={"task", "optimizer"}, exclude={"optimizer": {"moments"}}
+        ),
+        "rounds": experiment.federation.rounds,
         "batch_size": experiment.federation.batch_size,
+        "evaluate_every": experiment.federation.evaluate_every,
         "seed": seed,
         "samples": samples_per_round,
         "initial": codec.fingerprint(initial),
