@@ -91,14 +91,17 @@ class Division:
     def _held(self, split: data.Split) -> NDArray[np.int64]:
         assert self.whole is not None
         everything = np.arange(len(split))
-        held: NDArray[np.int64] = data.class_counts(split.y, [everything], len(self.whole.classes))[
-            0
-        ]
-        return held
+        (held,) = data.class_counts(split.y, [everything], len(self.whole.classes))
+        return np.asarray(held)
 
     def _check_classes(self, whole: data.Dataset) -> None:
         """Refuse what asks for a class in the test that nobody could learn."""
-        missing = data.absent(self.counts, self._held(whole.test))
+        spared = data.load_card(self.name).absent
+        missing = [
+            label
+            for label in data.absent(self.counts, self._held(whole.test))
+            if whole.classes[label] not in spared
+        ]
         if not missing:
             return
         named = ", ".join(f"'{whole.classes[label]}'" for label in missing[:_MOST_NAMED])
