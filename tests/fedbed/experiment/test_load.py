@@ -13,7 +13,11 @@ from fedbed.errors import ExperimentError
 from fedbed.experiment import load, loads
 
 FOLDER = Path(__file__).parents[3] / "experiments"
-EXAMPLES = sorted([*FOLDER.glob("*.yaml"), *(FOLDER / "mcmahan").glob("2nn-*.yaml")])
+EXAMPLES = sorted(
+    path
+    for folder in (FOLDER, FOLDER / "mcmahan", FOLDER / "stragglers")
+    for path in folder.glob("*.yaml")
+)
 HEAD = "name: x\ntask: mnist_mlp\n"
 
 
@@ -26,7 +30,8 @@ def complaint(text: str) -> str:
 
 @pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.name))
 def test_the_examples_load(path: Path) -> None:
-    assert load(path).name.removeprefix("mcmahan-") == path.stem.replace("_", "-")
+    of = "" if path.parent == FOLDER else f"{path.parent.name}-"
+    assert load(path).name == of + path.stem.replace("_", "-")
 
 
 def test_there_are_examples() -> None:
