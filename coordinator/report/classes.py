@@ -10,6 +10,7 @@ import numpy as np
 
 from coordinator.report import png
 from fedbed.reporting import wording
+from fedbed.reporting.palette import colour
 from fedbed.reporting.reading import Row, items, mapping, text
 from fedbed.reporting.wording import Shown
 from fedbed.tasks import measures
@@ -82,7 +83,7 @@ def build(result: Row, predictions: Predictions) -> Classes:
         lines,
         [_heat(side, matrix, names) for side, matrix in matrices.items()],
         pictures,
-        [(png.colour(number), names[number]) for number in used if number < size],
+        [(colour(number), names[number]) for number in used if number < size],
     )
 
 

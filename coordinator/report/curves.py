@@ -36,8 +36,7 @@ def draw(metric: str, curves: Sequence[Curve], prefix: str) -> Plot | None:
     curves = [curve for curve in curves if curve.points]
     if not any(len(curve.points) > 1 for curve in curves):
         return None
-    name = wording.metric_name(metric)
-    title = name[:1].upper() + name[1:]
+    title = wording.metric_title(metric)
     low, high = drawing.zoom([[value for _, value in curve.points] for curve in curves])
     with drawing.figure(_HEIGHT) as (drawn, axes):
         for curve in curves:

@@ -9,22 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from fedbed.reporting.palette import colour
+
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 
-# Okabe and Ito's colours, told apart by all kinds of colour vision; the first is for what is
-# nothing in particular.
-PALETTE = (
-    "#d9d9d9", "#0072b2", "#e69f00", "#cc79a7", "#009e73", "#56b4e9", "#d55e00", "#f0e442",
-    "#7f3c8d", "#666666",
-)  # fmt: skip
 _TRUE_COLOUR, _GREY, _INDEXED = 2, 0, 3
-
-
-def colour(number: int) -> str:
-    """Return the colour of a class; beyond the palette it begins anew, darker."""
-    shade = 0.6 ** (number // len(PALETTE))
-    text = PALETTE[number % len(PALETTE)]
-    return "#" + "".join(f"{int(int(text[i : i + 2], 16) * shade):02x}" for i in (1, 3, 5))
 
 
 def image(pixels: Pixels) -> str:

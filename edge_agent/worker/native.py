@@ -99,7 +99,7 @@ class NativeRunner(Runner):
         key = (part, "" if blob is None else blob.sha256)
         found = self._splits.get(key)
         if found is not None:
-            return found[0]
+            return found
         self._asked.add(key)
         split = self._load(job, data, part)
         self._splits.keep(key, split)
@@ -128,7 +128,7 @@ class NativeRunner(Runner):
         key = (f"whole {part}", name)
         found = self._splits.get(key)
         if found is not None:
-            return found[0]
+            return found
         split = dataset.load_split(name, part)
         # Other samples than the first are a virtual node's: more of them will follow.
         if sum(asked == part for asked, _ in self._asked) > 1:

@@ -9,16 +9,11 @@ import numpy as np
 
 from fedbed.data import Split
 from fedbed.errors import UsageError
+from fedbed.reporting.palette import colour
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Okabe and Ito's colours, which people who see colours otherwise tell apart as well; the first is
-# for what is nothing in particular.
-PALETTE = (
-    "#d9d9d9", "#0072b2", "#e69f00", "#cc79a7", "#009e73", "#56b4e9", "#d55e00", "#f0e442",
-    "#7f3c8d", "#666666",
-)  # fmt: skip
 _CELL = 1.25  # inches of one picture
 _COLUMNS_LABELS = 8
 _COLUMNS_MASKS = 4
@@ -79,12 +74,8 @@ def save(figure: Any, path: Path) -> None:
 
 
 def colours(count: int) -> NDArray[np.uint8]:
-    """Colour of each class, uint8 [count, 3]; beyond the palette it begins anew, darker."""
-    found = []
-    for number in range(count):
-        text = PALETTE[number % len(PALETTE)]
-        shade = 0.6 ** (number // len(PALETTE))
-        found.append([int(int(text[i : i + 2], 16) * shade) for i in (1, 3, 5)])
+    """Colour of each class, uint8 [count, 3]."""
+    found = [[int(colour(number)[i : i + 2], 16) for i in (1, 3, 5)] for number in range(count)]
     return np.array(found, np.uint8)
 
 

@@ -37,6 +37,12 @@ def metric_name(metric: str) -> str:
     return " ".join("IoU" if word == "iou" else word for word in words)
 
 
+def metric_title(metric: str) -> str:
+    """Return a metric's name as a title begins."""
+    name = metric_name(metric)
+    return name[:1].upper() + name[1:]
+
+
 def seed_of(result: Row) -> Shown | None:
     """Show a run's seed; None for a Flower app, which gets none from us."""
     return None if text(result.get("kind")) == "app" else plain(result.get("seed"))

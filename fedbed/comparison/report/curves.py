@@ -57,7 +57,7 @@ def overview(figures: Figures, metric: str, prefix: str) -> Plot | None:
     twins = shared_twins([variant for variant, _ in drawn], metric)
     if len(twins) == 1:
         lines.append(_Line("centralised twin", CENTRALISED, twins[0], "", dashed=True))
-    title = wording.metric_name(metric).capitalize()
+    title = wording.metric_title(metric)
     with drawing.figure(_HEIGHT, _WIDE) as (figure, axes):
         _frame(axes, [line.found for line in lines], metric, room=0.22)
         for line in lines:

@@ -30,6 +30,8 @@ class Part:
     """All about the variants that are judged by one metric."""
 
     metric: str
+    title: str
+    """The metric's name at the beginning of a sentence."""
     meaning: str
     finals: Plot
     differences: list[Plot]
@@ -144,6 +146,7 @@ def _part(figures: Figures, metric: str, prefix: str) -> Part:
     several = len(variants) > 1
     return Part(
         metric=wording.metric_name(metric),
+        title=wording.metric_title(metric),
         meaning=_MEANINGS.get(metric, ""),
         finals=dots.finals(variants, metric, f"{prefix}final"),
         differences=[plot for plot in found if plot],

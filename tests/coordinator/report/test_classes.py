@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from coordinator.report import classes, png, render
+from fedbed.reporting import palette
 from tests.coordinator.report import samples
 from tests.coordinator.report.test_page import read
 
@@ -32,9 +33,9 @@ def test_pictures_are_what_they_were(shape: tuple[int, ...]) -> None:
 def test_masks_have_the_colours_of_their_classes() -> None:
     mask = np.array([[0, 1], [12, 255]], np.uint8)
     found = pixels(png.mask(mask))[..., :3]
-    wanted = [[tuple(bytes.fromhex(png.colour(int(c))[1:])) for c in row] for row in mask]
+    wanted = [[tuple(bytes.fromhex(palette.colour(int(c))[1:])) for c in row] for row in mask]
     assert found.tolist() == [[list(colour) for colour in row] for row in wanted]
-    assert len({png.colour(number) for number in range(20)}) == 20
+    assert len({palette.colour(number) for number in range(20)}) == 20
 
 
 def test_a_run_on_masks_shows_ious_matrices_and_pictures() -> None:
