@@ -67,6 +67,7 @@ def test_a_run_that_differs_on_the_nodes_alone_gets_the_twin_that_is_there(tmp_p
         "federation.strategy=FedMedian",
         "data.partition=shards",
         "codec.up=small",
+        "optimizer.moments=average",
     ],
 )
 def test_what_a_twin_does_not_depend_on(same: str) -> None:
@@ -79,6 +80,8 @@ def test_what_a_twin_does_not_depend_on(same: str) -> None:
         lambda: key(experiment("optimizer.lr=0.06")),
         lambda: key(experiment("optimizer.schedule=cosine")),
         lambda: key(experiment("federation.batch_size=16")),
+        lambda: key(experiment("federation.rounds=3")),
+        lambda: key(experiment("federation.evaluate_every=2")),
         lambda: key(experiment(), seed=2),
         lambda: key(experiment(), shade=1),
         lambda: key(experiment(), seen=[40, 39]),
@@ -87,6 +90,12 @@ def test_what_a_twin_does_not_depend_on(same: str) -> None:
 )
 def test_what_it_does_depend_on(other: Callable[[], str]) -> None:
     assert other() != key(experiment())
+
+
+def test_it_is_tested_when_the_federated_model_is(tmp_path: Path) -> None:
+    found, _, _ = train(tmp_path, "r1", "federation.evaluate_every=2")
+    assert ["accuracy" in row for row in found.history] == [False, True]
+    assert all("train_loss" in row for row in found.history)
 
 
 def test_other_threads_versions_and_code_are_another_twin(monkeypatch: pytest.MonkeyPatch) -> None:
