@@ -68,12 +68,24 @@ def _table(figures: Figures, metric: str, width: int) -> Table:
     for head in heads:
         # The figures stay in one line; a reference with a long name needn't.
         table.add_column(head, justify="right", min_width=longest)
+    aims = any(row.reached is not None for row in rows)
+    if aims:
+        table.add_column("to target", justify="right", no_wrap=True)
     costs = width >= _WIDE
     for head in ("up", "time") * costs:
         table.add_column(head, justify="right", no_wrap=True)
     for row, values in zip(rows, cells, strict=True):
-        table.add_row(_name(row), str(len(row.runs)), *values, *_costs(row) * costs)
+        spent = [_to_target(row)] * aims + _costs(row) * costs
+        table.add_row(_name(row), str(len(row.runs)), *values, *spent)
     return table
+
+
+def _to_target(row: VariantFigures) -> str:
+    if row.reached is None:
+        return "-"
+    if row.reached < len(row.runs):
+        return f"{row.reached} of {len(row.runs)}"
+    return format_duration(row.costs["target_s"])
 
 
 def _cells(row: VariantFigures, metric: str, twins: bool, reference: bool) -> list[str]:

@@ -24,7 +24,10 @@ from fedbed.reporting.reading import (
 FEDERATED, CENTRALISED = "federated", "centralised"
 _SIDES = {FEDERATED: "history", CENTRALISED: "twin"}
 _COMMON = ("loss", "train_loss")
-COSTS = ("rounds", "bytes_up", "bytes_down", "federated_s", "twin_s", "wall_s")
+_MEASURED = ("rounds", "bytes_up", "bytes_down", "federated_s", "twin_s", "wall_s")
+_TO_TARGET = {"target_rounds": "crossing", "target_s": "seconds"}
+"""Costs until the run's target was reached, by the result's names for them."""
+COSTS = (*_MEASURED, *_TO_TARGET)
 
 
 @dataclass(frozen=True)
@@ -39,6 +42,8 @@ class RunFigures:
     curves: dict[str, dict[str, Points]]
     """By side (`federated`, `centralised`) and metric."""
     costs: dict[str, float]
+    target: float | None
+    """What the run was to reach, if it was; it did where it has the costs of that."""
     verdict: str
     reasons: tuple[str, ...]
     twin_reused_of: str
@@ -69,6 +74,12 @@ class VariantFigures:
     def tainted(self) -> tuple[RunFigures, ...]:
         """Runs that something may have disturbed."""
         return tuple(run for run in self.runs if run.verdict != "clean")
+
+    @property
+    def reached(self) -> int | None:
+        """Number of runs that reached their target; None where they have none."""
+        with_target = [run for run in self.runs if run.target is not None]
+        return sum("target_s" in run.costs for run in with_target) if with_target else None
 
     @property
     def missing(self) -> int:
@@ -177,7 +188,9 @@ def _run(outcome: Outcome) -> RunFigures:
     final = mapping(result.get("final"))
     verdict = mapping(result.get("verdict"))
     metric = wording.metric_of(result)
-    costs = {cost: number(result.get(cost)) for cost in COSTS}
+    costs = {cost: number(result.get(cost)) for cost in _MEASURED}
+    target = mapping(result.get("target"))
+    costs |= {cost: number(target.get(name)) for cost, name in _TO_TARGET.items()}
     return RunFigures(
         seed=outcome.cell.seed,
         run=text(result.get("id")),
@@ -186,6 +199,7 @@ def _run(outcome: Outcome) -> RunFigures:
         centralised=_number(final.get(CENTRALISED)),
         curves={side: _curves(result, part, metric) for side, part in _SIDES.items()},
         costs={cost: float(value) for cost, value in costs.items() if value is not None},
+        target=_number(target.get("value")),
         verdict=text(verdict.get("status")) or "unknown",
         reasons=tuple(reason for reason in map(text, items(verdict.get("reasons"))) if reason),
         twin_reused_of=text(result.get("twin_reused_of")),

@@ -93,6 +93,8 @@ def comparison_csv(figures: Figures) -> str:
             latter two are differences: the variant minus what it is compared with.
         rounds, bytes_up, bytes_down, federated_s, twin_s, wall_s: means over the runs; a twin that
             was taken over counts with what it took when it was trained.
+        target_rounds, target_s: rounds and seconds of them until the target was reached, means;
+            empty unless all runs reached it.
     """
     table = []
     for variant in figures.variants:

@@ -201,6 +201,8 @@ def _interval(key: str, metric: str) -> Callable[[VariantFigures], list[Cell]]:
 
 def _costs(figures: Figures) -> tuple[list[str], list[list[Cell]]]:
     heads = ["variant", "rounds", "bytes up", "bytes down", "federated rounds", "twin", "whole run"]
+    aims = any(variant.reached is not None for variant in figures.variants)
+    heads += ["rounds to the target", "time to the target"] * aims
     lines: list[list[Cell]] = []
     for variant in figures.variants:
         if not variant.runs:
@@ -222,9 +224,23 @@ def _costs(figures: Figures) -> tuple[list[str], list[list[Cell]]]:
                 wording.seconds(costs.get("federated_s")) or "",
                 twin_cell,
                 wording.seconds(costs.get("wall_s")) or "",
+                *_to_target(variant) * aims,
             ]
         )
     return heads, lines
+
+
+def _to_target(variant: VariantFigures) -> list[Cell]:
+    """Rounds and seconds until the target was reached, or in how many runs it was."""
+    if variant.reached is None:
+        return ["", ""]
+    if variant.reached < len(variant.runs):
+        return [f"reached in {variant.reached} of {len(variant.runs)}", ""]
+    costs = variant.costs
+    return [
+        wording.plain(round(costs["target_rounds"], 2)) or "",
+        wording.seconds(costs["target_s"]) or "",
+    ]
 
 
 def _runs(figures: Figures) -> list[Line]:

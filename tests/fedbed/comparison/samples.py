@@ -81,3 +81,15 @@ def figures(
         found["twin"] = result("twin", cell.seed, 0.0, twin)["twin"]
         outcomes.append(Outcome(cell, found))
     return build(wanted, outcomes)
+
+
+def aiming(*crossings: float | None) -> Figures:
+    """Return the figures of one variant whose runs cross their target after so many rounds."""
+    planned = plan(("a",), tuple(range(len(crossings))))
+    outcomes = []
+    for cell, crossing in zip(planned.cells("here"), crossings, strict=True):
+        spent = None if crossing is None else 2 * crossing
+        target = {"value": 0.9, "round": crossing, "crossing": crossing, "seconds": spent}
+        found = result("a", cell.seed, 0.95, None, target=target)
+        outcomes.append(Outcome(cell, found))
+    return build(planned, outcomes)

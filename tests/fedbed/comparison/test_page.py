@@ -106,3 +106,12 @@ def test_long_names_keep_both_ends() -> None:
     found = curves.short("nodes 3, up exact, alpha 0.1", 20)
     assert found == "nodes 3,\u2026alpha 0.1"
     assert len(found) <= 20
+
+
+def test_what_it_took_to_the_target_is_told_where_there_is_one() -> None:
+    reached = render(samples.aiming(2.5, 3.5))
+    assert "time to the target" in reached
+    assert '<data value="3.0">3</data>' in reached
+    assert "6 s" in reached
+    assert "reached in 1 of 2" in render(samples.aiming(2.5, None))
+    assert "time to the target" not in render(samples.figures())

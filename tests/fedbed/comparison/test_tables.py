@@ -92,6 +92,16 @@ def test_json_and_csv_hold_the_same() -> None:
     assert [run["seed"] for run in stored["variants"][0]["runs"]] == [1, 2, 3]
 
 
+def test_what_it_took_to_the_target_is_a_mean_over_all_runs_or_none() -> None:
+    (all_did,) = samples.aiming(2.5, 3.5).variants
+    assert all_did.reached == 2
+    assert (all_did.costs["target_rounds"], all_did.costs["target_s"]) == (3, 6)
+    (one_did,) = samples.aiming(2.5, None).variants
+    assert one_did.reached == 1
+    assert "target_s" not in one_did.costs
+    assert of(("a", 1, 0.9, 0.94)).variants[0].reached is None
+
+
 def test_one_row_for_every_measured_figure() -> None:
     rows = list(csv.DictReader(io.StringIO(tables.metrics_csv(samples.figures()))))
     assert len(rows) == 2 * 3 * 2 * 8 * 2
