@@ -1,22 +1,24 @@
 """The experiment file: its schema, reading and writing it, and Flower's strategies by name."""
 
-from fedbed.experiment.load import Assignment, assign, dump, from_data, load, loads, override
-from fedbed.experiment.schema import (
+from fedbed.experiment.federation import (
     Adversaries,
-    Centralised,
-    Codec,
-    Data,
-    DownProfile,
-    Experiment,
     Federation,
-    Optimizer,
     Pace,
-    Partition,
     Screening,
     Select,
     SelectionSpec,
     Stragglers,
     StrategySpec,
+)
+from fedbed.experiment.load import Assignment, assign, dump, from_data, load, loads, override
+from fedbed.experiment.schema import (
+    Centralised,
+    Codec,
+    Data,
+    DownProfile,
+    Experiment,
+    Optimizer,
+    Partition,
     TaskSpec,
     UpProfile,
 )

@@ -19,6 +19,8 @@ class Section(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
+Name = Annotated[str, Field(min_length=1, max_length=200)]
+
 # A float of seconds in Python; '30s' in files and in JSON, so that a stored file explains itself.
 _written = PlainSerializer(write_duration, return_type=str, when_used="json")
 
