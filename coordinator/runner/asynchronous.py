@@ -232,7 +232,8 @@ class AsynchronousDriver(Driver):
         self._tries_in_vain = 0
         staleness = self._version - flight.version
         if strategy.is_too_stale(staleness):
-            why = f"its update was {staleness} versions old, {strategy.max_staleness} at most count"
+            versions = f"{staleness} version{'' if staleness == 1 else 's'}"
+            why = f"its update was {versions} old, {strategy.max_staleness} at most count"
             self._making.unused(partition, ended.exchanged, why)
             name = self._stream.participants[partition].name
             self._channel.publish("event", f"round {self._version + 1}: without {name}: {why}")
