@@ -156,10 +156,25 @@ def shapes(whole: Experiment) -> None:
                 f"{chosen!r} has samples of {_extent(shape)}, but task {spec.name!r} takes "
                 f"{tasks.shape_text(spec.name)}; allowed: {_fitting(spec.name)}",
             )
+        _groups(whole, card, chosen)
     try:
         tasks.with_classes(spec.name, spec.args, classes)
     except tasks.ArgumentError as error:
         raise problem(f"task.args.{error.key}", error.text) from None
+
+
+def _groups(whole: Experiment, card: Card, chosen: str) -> None:
+    """Only a data set that knows which samples belong together can be divided so."""
+    if whole.data.partition.scheme != "groups" or card.grouped:
+        return
+    from fedbed.data import readable_cards
+
+    having = [one.name for one in readable_cards() if one.grouped]
+    raise problem(
+        "data.partition",
+        f"'groups' divides by scene or site, of which data set {chosen!r} knows nothing; "
+        f"those that do: {' | '.join(having) or 'none of the known data sets'}",
+    )
 
 
 def _fitting(task: str) -> str:

@@ -61,7 +61,7 @@ def test_it_is_drawn_where_it_is_asked_for(
     [
         (["--output", "split.gif"], 2, "'split.gif': a picture's name ends in .svg, .png, .pdf"),
         (["--output", "/nowhere/split.svg"], 2, "'/nowhere/split.svg' can't be written: No such"),
-        (["--set", "data.partition=groups"], 3, "'groups' needs samples in groups"),
+        (["--set", "data.partition=groups"], 3, "'groups' divides by scene or site"),
         (["--set", "data.partition={scheme: quantity, alpha: -1}"], 3, "alpha: given -1"),
     ],
 )

@@ -11,11 +11,11 @@ from fedbed.experiment import Experiment
 from fedbed.experiment.division import Division
 
 
-def experiment(nodes: int = 4, **of_data: Any) -> Experiment:
+def experiment(nodes: int = 4, task: str = "mnist_softmax", **of_data: Any) -> Experiment:
     return Experiment.model_validate(
         {
             "name": "toy",
-            "task": "mnist_softmax",
+            "task": task,
             "data": {"dataset": "synthetic-digits", **of_data},
             "federation": {"nodes": nodes, "batch_size": 1},
             "centralised": {"enabled": False},
@@ -57,12 +57,13 @@ def test_nodes_with_data_of_their_own_are_not_divided() -> None:
 
 
 def test_masks_are_counted_by_pixel_and_groups_stay_whole(clouds: data.Dataset) -> None:
-    made = Division(experiment(3, partition="groups"), 1)
+    scenes = {"dataset": "synthetic-clouds", "task": "clouds_unet"}
+    made = Division(experiment(3, partition="groups", **scenes), 1)
     said = made.describe()
     assert said["unit"] == "pixels"
     assert said["groups"] == [4, 4, 4]
     assert made.counts.sum() == clouds.train.y.size
-    assert Division(experiment(2, partition="replicas"), 1).describe()["overlapping"]
+    assert Division(experiment(2, partition="replicas", **scenes), 1).describe()["overlapping"]
 
 
 def test_classes_that_are_tested_and_at_no_node_are_named() -> None:

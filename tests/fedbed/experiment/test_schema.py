@@ -180,6 +180,14 @@ def test_the_optimizer_is_checked(optimizer: Any, wanted: str) -> None:
     assert f"optimizer.{wanted}" in complaint(optimizer=optimizer)
 
 
+def test_only_grouped_data_is_divided_by_groups() -> None:
+    text = complaint(data={"dataset": "mnist", "partition": "groups"})
+    assert "data.partition: 'groups' divides by scene or site, of which data set 'mnist'" in text
+    assert "sparcs_cloud | synthetic-clouds" in text
+    scenes = {"dataset": "synthetic-clouds", "partition": "groups"}
+    assert make(task="clouds_unet", data=scenes).data.partition.scheme == "groups"
+
+
 def test_moments_are_averaged_where_that_means_something() -> None:
     averaged = {"moments": "average"}
     assert make(optimizer=averaged).optimizer.moments == "average"
