@@ -32,11 +32,14 @@ class Examination:
         """`index`, `images`, `truth` and per side the predicted masks; empty without masks."""
 
     def look(self, side: str, trainer: Trainer) -> None:
-        """Test the model that the trainer holds."""
-        if self._test is None:
-            return
-        self.take(side, trainer.evaluate(self._test))
-        if self._chosen is not None:
+        """Test the model that the trainer holds, and picture what it says."""
+        if self._test is not None:
+            self.take(side, trainer.evaluate(self._test))
+        self.picture(side, trainer)
+
+    def picture(self, side: str, trainer: Trainer) -> None:
+        """Keep the predictions of the model that the trainer holds, where there are masks."""
+        if self._test is not None and self._chosen is not None:
             samples = self._test.take(self._chosen)
             self.predictions.update(index=self._chosen, images=samples.x, truth=samples.y)
             self.predictions[side] = trainer.predict(samples.x).astype(np.uint8)

@@ -133,12 +133,17 @@ class ExperimentRun:
         examination = outcome.examination = Examination(
             None if samples.whole is None else samples.whole.test, seed
         )
+        on_nodes = result.evaluate_metrics_clientapp
+        for _, found in sorted(
+            (result.evaluate_metrics_serverapp if on_server else on_nodes).items()
+        ):
+            examination.take("federated", found)
         if experiment.federation.evaluate != "none" and driver.model is not None:
             trainer.load(flower.ndarrays_of(driver.model))
-            examination.look("federated", trainer)
-        if not on_server:
-            for _, found in sorted(result.evaluate_metrics_clientapp.items()):
-                examination.take("federated", found)
+            # The last round's test was of this very model.
+            is_tested = "federated" in examination.confusion
+            look = examination.picture if is_tested else examination.look
+            look("federated", trainer)
         if order.spec.twin and samples.whole is not None:
             seen = [_samples_seen(entry) for entry in driver.history]
             kept = Twins(order.twins)
