@@ -114,6 +114,7 @@ class Outgoing:
         self.closed = True
         self.quorum_met = bool(event["quorum_met"])
         self.reason = str(event["reason"])
+        self.limit_s = float(event["limit_s"])
         self.missing.update({int(p): str(why) for p, why in event["missing"].items()})
         self.failed = {int(p) for p in event["failed"]}
 

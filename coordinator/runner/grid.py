@@ -257,7 +257,8 @@ class EdgeGrid(Grid):
     ) -> None:
         """Put the items out. inbox: where the answers come; quorum: if not the policy's."""
         asked = len(outgoing.items)
-        specs = self._items.expect if outgoing.kind == "train" else None
+        is_training = outgoing.kind == "train"
+        specs = self._items.expect if is_training else None
         self._channel.open_window(outgoing.window, inbox)
         outgoing.closed = False
         outgoing.missing.clear()
@@ -269,8 +270,9 @@ class EdgeGrid(Grid):
             label=outgoing.label,
             items=[unparse(item) for item in outgoing.items],
             quorum=self._policy.least(asked) if quorum is None else quorum,
-            enough=self._policy.enough(asked) if outgoing.kind == "train" else asked,
+            enough=self._policy.enough(asked) if is_training else asked,
             deadline_s=outgoing.limit_s,
+            pace=self._policy.paced(asked) if is_training else None,
             rejoin_grace_s=self._policy.rejoin_grace_s,
             retries=self._policy.retries,
             expect=None if specs is None else [[s.name, s.dtype, list(s.shape)] for s in specs],

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from fedbed.codec import ArraySpec
-from fedbed.experiment import Experiment
+from fedbed.experiment import Experiment, Pace
 
 APP_MAX_BYTES = 512 * 1024 * 1024
 SPARE = 1.25
@@ -27,6 +27,8 @@ class Policy:
     """How many nodes a round's training asks for each one wanted; over-selection: above 1."""
     up: str = "exact"
     down: str = "exact"
+    pace: Pace = field(default_factory=Pace)
+    """Of training; off without a factor."""
 
     @classmethod
     def of(cls, experiment: Experiment) -> Policy:
@@ -42,6 +44,7 @@ class Policy:
             spare=federation.asked_fraction / federation.fraction,
             up=experiment.codec.up,
             down=experiment.codec.down,
+            pace=federation.pace,
         )
 
     def least(self, asked: int) -> int:
@@ -51,6 +54,16 @@ class Policy:
     def enough(self, asked: int) -> int:
         """Number of results at which a round's training closes, spare nodes or not."""
         return max(1, math.ceil(asked / self.spare - 1e-9))
+
+    def paced(self, asked: int) -> dict[str, float] | None:
+        """How long a round's training waits once most results are in; None: to its deadline.
+
+        Keys as of `coordinator.runs.window.Pace`.
+        """
+        if self.pace.factor is None:
+            return None
+        count = max(1, math.ceil(self.pace.share * asked - 1e-9))
+        return {"count": count, "factor": self.pace.factor, "least_s": self.pace.least}
 
 
 def max_bytes(specs: list[ArraySpec]) -> int:

@@ -130,6 +130,7 @@ class ActiveRun:
                 "window": window.id,
                 "reason": verdict.reason,
                 "quorum_met": verdict.quorum_met,
+                "limit_s": window.limit_s,
                 "missing": missing,
                 "failed": [
                     int(slot.item.rsplit(".", 1)[1])

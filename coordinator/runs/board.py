@@ -216,7 +216,7 @@ class Board:
     def _settle(self, window_id: str, item: str, state: SlotState, reason: str) -> None:
         window = self.windows.get(window_id)
         if window is not None and item in window.slots:
-            window.settle(item, state, reason)
+            window.settle(item, state, reason, self._now())
             self.check(window_id)
 
     def _slots_of(self, node: str) -> list[tuple[Window, Slot]]:

@@ -25,7 +25,7 @@ from coordinator.runs.inspection import limit_of, still_good, verify
 from coordinator.runs.judge import Judge
 from coordinator.runs.questions import reopen, row_of
 from coordinator.runs.upload import Upload
-from coordinator.runs.window import Rules
+from coordinator.runs.window import Pace, Rules
 from coordinator.store import tables
 from coordinator.store.database import Database, Row
 from coordinator.store.space import unkept
@@ -137,6 +137,7 @@ class Exchange:
             enough=int(request["enough"]),
             deadline_s=float(request["deadline_s"]),
             rejoin_grace_s=float(request["rejoin_grace_s"]),
+            pace=None if request.get("pace") is None else Pace(**request["pace"]),
         )
         names = {m.id: m.name for m in members.values()}
         window = self._board.open_window(

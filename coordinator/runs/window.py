@@ -6,6 +6,7 @@ or any other set of messages that an app sends.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -25,6 +26,17 @@ class SlotState(StrEnum):
 
 
 @dataclass(frozen=True)
+class Pace:
+    """Whom a window waits for no longer: once `count` results are in, those that take `factor`
+    times as long as they did, though never less than `least_s` seconds. Needs a quorum, too.
+    """
+
+    count: int
+    factor: float
+    least_s: float
+
+
+@dataclass(frozen=True)
 class Rules:
     """When a window closes.
 
@@ -37,6 +49,7 @@ class Rules:
     enough: int
     deadline_s: float
     rejoin_grace_s: float = 0.0
+    pace: Pace | None = None
 
 
 @dataclass
@@ -75,6 +88,8 @@ class Window:
     _counts: Counter[SlotState] = field(default_factory=Counter)
     _lost: int = 0
     """How many of those that are out have lost contact."""
+    _paced_s: float = math.inf
+    """What the pace allows, as soon as that is known."""
 
     def add(self, slot: Slot) -> None:
         """Add a part; counted here, so that an arrival costs the same however many there are."""
@@ -86,12 +101,19 @@ class Window:
         """Return the parts of a node: one, or those of the virtual nodes that it plays."""
         return self._of_node.get(node, [])
 
-    def settle(self, item: str, state: SlotState, reason: str) -> None:
+    def settle(self, item: str, state: SlotState, reason: str, now: float) -> None:
         """A part came in, or failed for good; KeyError for an item that isn't one of ours."""
         slot = self.slots[item]
         self._count(slot, -1)
         slot.state, slot.reason = state, reason
         self._count(slot, 1)
+        pace = self.rules.pace
+        if (
+            pace is not None
+            and self._paced_s == math.inf
+            and self.count(SlotState.IN) >= pace.count
+        ):
+            self._paced_s = max(pace.least_s, pace.factor * (now - self.opened_at))
 
     def contact(self, slot: Slot, lost_since: float | None) -> None:
         """The node of a part was lost at a time, or is back: None."""
@@ -113,7 +135,7 @@ class Window:
         rules = self.rules
         arrived = self.count(SlotState.IN)
         met = arrived >= rules.quorum
-        deadline = self.opened_at + rules.deadline_s
+        deadline = self.opened_at + self.limit_s
         if arrived >= max(rules.enough, rules.quorum):
             return Verdict(True, "all in", True, deadline)
         if self.count(SlotState.OUT) == 0:
@@ -147,13 +169,18 @@ class Window:
             f"{name} failed {f'{n} times ' if n > 1 else ''}({reason})"
             for (name, reason), n in failed.items()
         )
-        left = max(0.0, self.opened_at + self.rules.deadline_s - now)
-        parts.append(f"closes in {format_duration(left)} at the latest")
+        parts.append(f"closes in {format_duration(self.seconds_left(now))} at the latest")
         return "; ".join(parts)
 
     def seconds_left(self, now: float) -> float:
-        """Seconds until the deadline."""
-        return max(0.0, self.opened_at + self.rules.deadline_s - now)
+        """Seconds until the window closes at the latest, as far as is known."""
+        return max(0.0, self.opened_at + self.limit_s - now)
+
+    @property
+    def limit_s(self) -> float:
+        """Seconds that the window may stay open, as far as is known."""
+        has_quorum = self.count(SlotState.IN) >= self.rules.quorum
+        return min(self.rules.deadline_s, self._paced_s if has_quorum else math.inf)
 
     def _hope_until(self) -> float:
         """Until when a part may still come in: for ever while a node of those out is there."""

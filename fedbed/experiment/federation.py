@@ -82,20 +82,19 @@ class SelectionSpec(Section):
 class Pace(Section):
     """A time limit of rounds that follows its nodes; off unless `factor` is given.
 
-    A round then closes after `factor` times what the first `share` of its nodes are expected to
-    take by their former rounds. `deadline` stays the longest: in the first round, for nodes that
-    nobody knows, and for a round that is tried again because it had no quorum.
+    A round's training then closes after `factor` times what the first `share` of its nodes have
+    taken in this very round, or were expected to take by their former rounds, whichever is less.
+    `deadline` stays the longest: for a round that is tried again because it had no quorum, and
+    where fewer than that share come in, of nodes that nobody knows.
     """
 
     factor: float | None = Field(
         default=None,
         ge=1,
         le=1000,
-        description="How many times the expected time a round may take; null: up to `deadline`.",
+        description="How many times their time a round may take; null: up to `deadline`.",
     )
-    share: Share = Field(
-        default=0.75, description="Share of the asked nodes that the expected time is of."
-    )
+    share: Share = Field(default=0.75, description="Share of the asked nodes whose time it is.")
     least: PositiveDuration = Field(
         default=1.0, description="Shortest limit, however quick the nodes are."
     )

@@ -66,16 +66,13 @@ def test_a_round_closes_at_its_deadline_and_the_straggler_drops_its_work(
 
 def test_the_limit_follows_the_quick_ones(shared_client: Client, tmp_path: Path) -> None:
     settings = (
-        *SLOW, "stragglers.factor=12", "federation.local_epochs=5", "federation.rounds=4",
+        *SLOW, "stragglers.factor=100", "federation.local_epochs=5", "federation.rounds=4",
         "federation.pace.factor=2", "federation.pace.least=100ms",
     )  # fmt: skip
     result = result_of(shared_client, submit(shared_client, *settings), tmp_path)
-    straggler = result["stragglers"]["partitions"][0]
-    first, *others = result["history"]
-    assert (first["limit_s"], first["participants"]) == (60.0, 4)
-    slow_s = next(n["timeline"]["work_s"] for n in first["nodes"] if n["partition"] == straggler)
-    assert all(entry["limit_s"] < slow_s for entry in others)
-    # On a busy machine another may be late as well, or the straggler not in every round.
-    late = [entry["missing"].get(str(straggler)) == "too late" for entry in others]
-    assert any(late)
+    straggler = str(result["stragglers"]["partitions"][0])
+    for entry in result["history"]:
+        # Three quarters are in long before the straggler, and have said how long it takes.
+        assert entry["limit_s"] < 60.0
+        assert entry["missing"][straggler] == "too late"
     assert result["final"]["federated"] > 0.6

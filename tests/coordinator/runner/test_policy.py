@@ -4,7 +4,7 @@ import pytest
 
 from coordinator.runner.policy import Policy, max_bytes
 from fedbed.codec import ArraySpec
-from fedbed.experiment import loads, strategies
+from fedbed.experiment import Pace, loads, strategies
 
 
 @pytest.mark.parametrize(
@@ -35,6 +35,13 @@ def test_over_selection_asks_more_than_it_waits_for(
     assert isinstance(share, float)
     assert int(10 * share + 1e-9) == asked
     assert Policy.of(experiment).enough(asked) == enough
+
+
+def test_a_pace_counts_nodes() -> None:
+    assert Policy().paced(10) is None
+    paced = Policy(pace=Pace(factor=1.5, share=0.75, least=2.0))
+    assert paced.paced(10) == {"count": 8, "factor": 1.5, "least_s": 2.0}
+    assert paced.paced(1) == {"count": 1, "factor": 1.5, "least_s": 2.0}
 
 
 def test_an_honest_result_fits() -> None:

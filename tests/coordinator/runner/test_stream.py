@@ -49,7 +49,7 @@ class Pipe(Recorder):
     def close(self, window: str, reason: str, failed: bool = False, why: str = "") -> None:
         partition = int(window[-1])
         missing = {str(partition): why} if why else {}
-        known = {"quorum_met": True, "reason": reason, "missing": missing}
+        known = {"quorum_met": True, "reason": reason, "missing": missing, "limit_s": 60.0}
         self.hear(window, "closed", failed=[partition] if failed else [], **known)
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coordinator.runs.window import Rules, Slot, SlotState, Window
+from coordinator.runs.window import Pace, Rules, Slot, SlotState, Window
 
 OUT, IN, FAILED = SlotState.OUT, SlotState.IN, SlotState.FAILED
 
@@ -135,8 +135,8 @@ def test_seconds_left(now: float, left: float) -> None:
 
 def test_counts_follow_what_happens_to_the_parts() -> None:
     waiting = window([OUT, OUT, OUT])
-    waiting.settle("w.0", IN, "")
-    waiting.settle("w.1", FAILED, "out of memory")
+    waiting.settle("w.0", IN, "", 1001.0)
+    waiting.settle("w.1", FAILED, "out of memory", 1002.0)
     assert [waiting.count(state) for state in (OUT, IN, FAILED)] == [1, 1, 1]
     (last,) = waiting.of_node("n-2")
     waiting.contact(last, 1003.0)
@@ -144,6 +144,48 @@ def test_counts_follow_what_happens_to_the_parts() -> None:
     waiting.contact(last, None)
     assert not waiting.verdict(1004.0).closed
     waiting.contact(last, 1005.0)
-    waiting.settle("w.2", IN, "")
+    waiting.settle("w.2", IN, "", 1006.0)
     assert waiting.verdict(1006.0).reason == "nobody is left to wait for"
     assert waiting.of_node("n-9") == []
+
+
+def paced(least_s: float = 1.0, quorum: int = 1) -> Window:
+    pace = Pace(count=2, factor=1.5, least_s=least_s)
+    made = Window("w", "r", "round 3: training", Rules(quorum, 3, 100.0, pace=pace), 1000.0)
+    for i in range(3):
+        made.add(Slot(f"w.{i}", f"n-{i}", f"pi-{i}"))
+    return made
+
+
+def test_once_most_are_in_the_others_have_a_multiple_of_their_time() -> None:
+    waiting = paced()
+    waiting.settle("w.0", IN, "", 1004.0)
+    assert waiting.verdict(1004.0).check_at == 1100.0
+    waiting.settle("w.1", IN, "", 1010.0)
+    verdict = waiting.verdict(1010.0)
+    assert (verdict.closed, verdict.check_at) == (False, 1015.0)
+    assert (waiting.limit_s, waiting.seconds_left(1010.0)) == (15.0, 5.0)
+    late = waiting.verdict(1015.0)
+    assert (late.closed, late.reason, late.quorum_met) == (True, "deadline", True)
+
+
+def test_failures_set_no_pace_and_neither_do_those_who_come_later() -> None:
+    waiting = paced()
+    waiting.settle("w.0", FAILED, "out of memory", 1001.0)
+    waiting.settle("w.1", IN, "", 1010.0)
+    assert waiting.limit_s == 100.0
+    waiting = paced()
+    for i, at in enumerate((1002.0, 1004.0, 1005.0)):
+        waiting.settle(f"w.{i}", IN, "", at)
+    assert waiting.limit_s == 6.0
+
+
+def test_a_pace_never_undercuts_its_least_the_quorum_or_the_deadline() -> None:
+    for made, wanted in ((paced(least_s=20.0), 20.0), (paced(quorum=3), 100.0)):
+        made.settle("w.0", IN, "", 1001.0)
+        made.settle("w.1", IN, "", 1002.0)
+        assert made.limit_s == wanted
+    slow = paced()
+    slow.settle("w.0", IN, "", 1001.0)
+    slow.settle("w.1", IN, "", 1099.0)
+    assert slow.limit_s == 100.0
