@@ -1,1 +1,1 @@
-"""What is measured, by which names, and how it travels: shared by nodes, the centre and dashboards."""
+"""What is measured, by which names, and how it travels."""
