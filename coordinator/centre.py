@@ -83,6 +83,7 @@ class Centre:
         self.fleet.on_change = self.runs.fleet_changed
         self.fleet.start()
         self.exchange.judge.on_refused = self.fleet.conduct.refused
+        self.runs.on_over = self.fleet.run_is_over
         self.exchange.start()
         self.runs.start()
         self._ticker = asyncio.create_task(self._tick())

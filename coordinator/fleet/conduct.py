@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 
@@ -57,6 +58,26 @@ class Conduct:
             self.on_set_aside(member)
         self.keep(member)
 
+    async def run_is_over(self, run: str) -> bool:
+        """Forgive its nodes what they did because its experiment asked them to.
+
+        Returns whether one that was set aside for it takes work again.
+        """
+        forgiven = await self._database.write(lambda session: _forgive(session, run))
+        is_back = False
+        for node, count in forgiven.items():
+            if not self._fleet.has(node):
+                continue
+            member = self._fleet.get(node)
+            member.offences = max(0, member.offences - count)
+            text = f"{member.name} did as the experiment asked, and is forgiven"
+            if member.set_aside and not offences.sets_aside(member.offences, self._most):
+                member.drained, member.set_aside, is_back = False, "", True
+                text += ": it takes work again"
+            self._live.say(text, run=run, node=node)
+            self.keep(member)
+        return is_back
+
     def keep(self, member: Member) -> None:
         """Write down whether a node gets work, and why not."""
         standing = (member.drained, member.set_aside, member.offences)
@@ -90,6 +111,7 @@ def _enter(session: Session, refusal: Refusal, counts: bool, at: float) -> None:
             kind=refusal.kind,
             text=refusal.text[:TEXT_CHARS],
             counts=counts,
+            asked_for=refusal.asked_for,
         )
     )
     session.flush()
@@ -100,6 +122,14 @@ def _enter(session: Session, refusal: Refusal, counts: bool, at: float) -> None:
             tables.Offence.node == refusal.node, tables.Offence.id <= oldest
         )
     )
+
+
+def _forgive(session: Session, run: str) -> dict[str, int]:
+    """Return how many offences of each node no longer count."""
+    rows = session.query(tables.Offence).filter_by(run=run, asked_for=True, counts=True).all()
+    for row in rows:
+        row.counts = False
+    return Counter(row.node for row in rows)
 
 
 def _record(session: Session, node: str) -> dict[str, Any]:
@@ -115,6 +145,7 @@ def _record(session: Session, node: str) -> dict[str, Any]:
                 "kind": row.kind,
                 "text": row.text,
                 "counts": row.counts,
+                "asked_for": row.asked_for,
             }
             for row in rows.limit(SHOWN)
         ],

@@ -40,13 +40,17 @@ _SHARED = frozenset({"not-finite", "metrics"})
 
 @dataclass(frozen=True)
 class Refusal:
-    """Something that a node sent and that was refused; `text` says why. `node` is its id."""
+    """Something that a node sent and that was refused; `text` says why. `node` is its id.
+
+    asked_for: whether the experiment had asked the node to send such (`adversaries`).
+    """
 
     node: str
     run: str
     item: str
     kind: str
     text: str
+    asked_for: bool = False
 
 
 def is_offence(kind: str, of_task: bool = True) -> bool:

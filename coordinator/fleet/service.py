@@ -129,6 +129,11 @@ class FleetService:
         self._live.say(f"{member.name} {'is drained' if drained else 'takes work again'}")
         self.on_change()
 
+    async def run_is_over(self, run: str) -> None:
+        """Have forgiven what nodes did in a run because its experiment asked them to."""
+        if await self.conduct.run_is_over(run):
+            self.on_change()
+
     def wake(self, node: str) -> None:
         """Let a node's open poll look again."""
         poll = self._polls.get(node)

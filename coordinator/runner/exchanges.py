@@ -129,7 +129,11 @@ class Outgoing:
         return {partition: why.text for partition, why in sorted(self.bounded.items())}
 
     def notes(self, of_task: bool) -> list[dict[str, Any]]:
-        """Return what goes into the nodes' records: item, kind, text, and whether it counts."""
+        """Return what goes into the nodes' records.
+
+        Item, kind, text, whether it counts, and whether the experiment had asked for it.
+        """
+        asked_for = {item.partition for item in self.items if item.poison is not None}
         found = [(p, why, self._counts(why.kind, of_task)) for p, why in self.refused.items()]
         found += [(p, why, False) for p, why in self.bounded.items()]
         return [
@@ -138,6 +142,7 @@ class Outgoing:
                 "kind": why.kind,
                 "text": f"{'refused' if partition in self.refused else 'bounded'}: {why.text}",
                 "counts": counts,
+                "asked_for": partition in asked_for,
             }
             for partition, why, counts in sorted(found)
         ]

@@ -61,8 +61,11 @@ class Judge:
         item, kind, text = (str(message[key]) for key in ("item", "kind", "text"))
         row = self._database.read(lambda s: s.get(tables.Work, item))
         if row is not None:
-            self.on_refused(Refusal(row.node, run, item, kind, text), bool(message["counts"]), True)
+            refusal = Refusal(row.node, run, item, kind, text, bool(message["asked_for"]))
+            self.on_refused(refusal, bool(message["counts"]), True)
 
 
 def _refusal(entry: Open, error: PayloadError) -> Refusal:
-    return Refusal(entry.node, entry.run, entry.id, error.kind, f"refused: {error}")
+    asked_for = entry.item is not None and entry.item.poison is not None
+    text = f"refused: {error}"
+    return Refusal(entry.node, entry.run, entry.id, error.kind, text, asked_for)

@@ -7,7 +7,7 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Coroutine
+from collections.abc import Awaitable, Callable, Coroutine
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -68,6 +68,8 @@ class RunService:
         self._looked_at = -FLEET_PAUSE_S
         self._window_timers: dict[str, asyncio.TimerHandle] = {}
         self._run_by_node: dict[str, str] = {}
+        self.on_over: Callable[[str], Awaitable[None]] = _nothing
+        """Awaited with a run's id before its end is known."""
         self.ledger = RunLedger(database)
         self.view = RunView(self.ledger, self._waiting, self._active)
 
@@ -319,6 +321,7 @@ class RunService:
 
     async def _end(self, run_id: str, outcome: dict[str, Any], shown: Progress) -> None:
         state, detail = str(outcome["op"]), str(outcome.get("detail", ""))
+        await self.on_over(run_id)
         await self.ledger.end(run_id, state, str(outcome.get("code", "")), detail, shown)
         await asyncio.to_thread(_tidy, self._runs_dir / run_id, state)
         said = f"run {run_id} {state}" + (f": {detail}" if detail else "")
@@ -400,6 +403,10 @@ class RunService:
             lacks=spec.lacks(member),
             set_aside=member.set_aside,
         )
+
+
+async def _nothing(_run: str) -> None:
+    """Follows from a run's end where nobody has asked for more."""
 
 
 def _tidy(folder: Path, state: str) -> None:

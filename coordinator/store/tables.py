@@ -34,7 +34,10 @@ class Node(Base):
 
 
 class Offence(Base):
-    """Something of a node's that was refused; `counts` if it was the node's offence."""
+    """Something of a node's that was refused; `counts` if it was the node's offence.
+
+    asked_for: the experiment had asked the node to send such; it counts until the run ends.
+    """
 
     __tablename__ = "offences"
     __table_args__ = (Index("offences_of_node", "node", "id"),)
@@ -47,6 +50,7 @@ class Offence(Base):
     kind: Mapped[str] = mapped_column(String(32))
     text: Mapped[str] = mapped_column(Text)
     counts: Mapped[bool]
+    asked_for: Mapped[bool] = mapped_column(default=False, server_default=false())
 
 
 class Enrolment(Base):

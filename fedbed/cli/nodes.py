@@ -88,7 +88,7 @@ def _refusal(refusal: Row) -> list[Text]:
     return [
         Text(time.strftime("%Y-%m-%d %H:%M:%S", at)),
         Text(str(refusal.get("kind"))),
-        Text("yes" if refusal.get("counts") else "no"),
+        Text("as asked" if refusal.get("asked_for") else "yes" if refusal.get("counts") else "no"),
         Text(str(refusal.get("text"))),
     ]
 

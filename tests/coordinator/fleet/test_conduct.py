@@ -144,6 +144,35 @@ async def test_after_three_a_node_is_set_aside_until_it_is_forgiven(tmp_path: Pa
         assert len(found["refusals"]) == 4, "what it did stays in its record"
 
 
+async def test_what_an_experiment_has_asked_for_is_forgiven_at_its_end(served: Served) -> None:
+    one, two = await served.join("pi-1"), await served.join("pi-2")
+    conduct = served.centre.fleet.conduct
+
+    def offends(node: Node, run: str, number: int, asked_for: bool) -> None:
+        item = f"{run}.{number:06d}.0"
+        conduct.refused(Refusal(node.id, run, item, "norm", "too long", asked_for), True)
+
+    offends(one, "earlier", 0, True)
+    offends(one, "run", 1, True)
+    offends(one, "run", 2, True)
+    offends(two, "run", 1, True)
+    offends(two, "run", 2, False)
+    offends(two, "run", 3, False)
+    assert [served.member(n).offences for n in (one, two)] == [3, 3]
+    assert all(served.member(n).drained for n in (one, two))
+    for _ in range(2):
+        await served.centre.fleet.run_is_over("run")
+        assert [served.member(n).offences for n in (one, two)] == [1, 2]
+        assert not any(served.member(n).drained for n in (one, two))
+    offends(two, "run", 4, False)
+    await served.centre.fleet.run_is_over("run")
+    assert served.member(two).set_aside.startswith("set aside after 3 offences")
+    found = await record(served, "pi-1")
+    assert [(r["counts"], r["asked_for"]) for r in found["refusals"]] == [
+        (False, True), (False, True), (True, True),
+    ]  # fmt: skip
+
+
 async def test_a_drained_node_is_drained_after_a_restart_too(tmp_path: Path) -> None:
     async with serving(tmp_path) as served:
         await served.join("pi-1")
@@ -159,6 +188,7 @@ async def test_the_run_s_process_says_of_a_result_what_the_door_could_not_see(
     (item,) = await served.send([node], expect=EXPECT)
     await node.put(item, node.result(item, MODEL))
     said = {"item": item, "kind": "norm", "text": "10 times too long", "counts": True}
+    said["asked_for"] = False
     for _ in range(2):
         served.centre.exchange.judge.refused_later("run", said)
         await served.centre.database.write(lambda _session: None)

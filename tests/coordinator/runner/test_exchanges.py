@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import pytest
@@ -10,6 +11,7 @@ import pytest
 from coordinator.runner.exchanges import Outgoing, Participant
 from coordinator.runner.replies import Reply
 from coordinator.runner.screen import Complaint
+from fedbed.link.messages import Poison
 
 BUSY = {"download_s": 0.5, "start_s": 0.25, "decode_s": 0.125, "work_s": 2.0, "encode_s": 0.125}
 
@@ -60,6 +62,9 @@ def exchange(refused: dict[int, Complaint], asked: int = 4) -> Outgoing:
 def test_what_was_refused_is_noted_in_its_node_s_record() -> None:
     outgoing = exchange({2: Complaint("norm", "too long")})
     outgoing.bounded[1] = Complaint("samples", "counts as 7")
+    # The experiment wanted the second of them to.
+    poisons = {1: None, 2: Poison("scale", 9.0, 1)}
+    outgoing.items = [cast(Any, SimpleNamespace(partition=p, poison=x)) for p, x in poisons.items()]
     assert outgoing.missing == {2: "refused: too long"}
     assert outgoing.notes(of_task=True) == [
         {
@@ -67,8 +72,15 @@ def test_what_was_refused_is_noted_in_its_node_s_record() -> None:
             "kind": "samples",
             "text": "bounded: counts as 7",
             "counts": False,
+            "asked_for": False,
         },
-        {"item": "run.000001.2", "kind": "norm", "text": "refused: too long", "counts": True},
+        {
+            "item": "run.000001.2",
+            "kind": "norm",
+            "text": "refused: too long",
+            "counts": True,
+            "asked_for": True,
+        },
     ]
     assert not any(note["counts"] for note in outgoing.notes(of_task=False))
 
