@@ -2,7 +2,7 @@
 
 As McMahan et al. (arXiv 1602.05629, section 3) count rounds: on the curve of the best value so
 far, so that a later round which falls back takes nothing away, and in a straight line between two
-rounds.
+rounds that were tested.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ def first_reached(
     initial: the metric's value before the first round, where it is known.
     """
     seconds, traffic = 0.0, 0
-    best = initial
+    best, tested = initial, 0
     for entry in history:
         seconds += float(entry.get("wall_s") or 0.0)
         traffic += int(entry.get("bytes_up") or 0) + int(entry.get("bytes_down") or 0)
@@ -49,8 +49,9 @@ def first_reached(
         number = int(entry["round"])
         if now >= value:
             share = 1.0 if best is None or best >= value else (value - best) / (now - best)
-            return Reached(number, round(number - 1 + share, 3), round(seconds, 3), traffic)
-        best = now if best is None else max(best, now)
+            crossing = tested + share * (number - tested)
+            return Reached(number, round(crossing, 3), round(seconds, 3), traffic)
+        best, tested = now if best is None else max(best, now), number
     return None
 
 

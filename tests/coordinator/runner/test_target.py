@@ -39,7 +39,8 @@ def test_the_first_round_that_reached_it_counts_with_all_spent_until_then() -> N
         ((0.9,), None, 1.0),
         ((0.9,), 0.6, 1.0),  # it was there before it learned: nothing to interpolate
         ((0.4, 0.1, 0.6), 0.1, 2.5),  # from the best so far, and not from the round before
-        ((0.4, None, 0.6), 0.1, 2.5),
+        ((0.4, None, 0.6), 0.1, 2.0),
+        ((None, None, None, 0.9), 0.1, 2.0),
     ],
 )
 def test_the_curve_is_that_of_the_best_so_far(
