@@ -1,4 +1,4 @@
-"""Durations and sizes as people write and read them: '1h30m', '1 min 20 s', '44.7 MB'.
+"""Durations, sizes and counts as people write and read them: '1h30m', '44.7 MB', '4 nodes'.
 
 Standard library only and Python 3.8: nodes import this module.
 """
@@ -125,3 +125,8 @@ def format_bytes(n: int) -> str:
         if value < 999.95:  # above, it would be shown as '1000.0'
             return f"{value:.1f} {unit}"
     return f"{value / 1000:.1f} PB"
+
+
+def format_count(number: int, noun: str) -> str:
+    """Write a number of things: '1 node', '4 nodes'."""
+    return f"{number} {noun}" + ("" if number == 1 else "s")

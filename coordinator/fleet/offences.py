@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from fedbed.units import format_count
+
 MAX_OFFENCES = 3
 """After so many a node is set aside, unless the coordinator is told otherwise."""
 KINDS = {
@@ -88,5 +90,5 @@ def counted(offences: int, most: int) -> str:
 
 def reason(offences: int, text: str) -> str:
     """Say why a node is set aside; `text` is about the latest offence."""
-    times = "1 offence" if offences == 1 else f"{offences} offences"
+    times = format_count(offences, "offence")
     return f"set aside after {times}: {text}"

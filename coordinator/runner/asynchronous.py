@@ -22,6 +22,7 @@ from flwr.serverapp.strategy import Result, Strategy
 from coordinator.runner.channel import Channel
 from coordinator.runner.checkpoint import Checkpoints
 from coordinator.runner.driver import Driver, EvaluateFn
+from coordinator.runner.exchanges import tallied
 from coordinator.runner.stream import Ended, StreamGrid, There
 from coordinator.runner.turns import Turns
 from coordinator.runner.versions import Making
@@ -29,6 +30,7 @@ from fedbed import flower
 from fedbed.errors import RunFailed
 from fedbed.strategies.asynchronous import Asynchronous
 from fedbed.tasks.schedule import fit_seed
+from fedbed.units import format_count
 
 SEED = "seed"
 """The key of the configuration whose value is another one in every exchange."""
@@ -232,7 +234,7 @@ class AsynchronousDriver(Driver):
         self._tries_in_vain = 0
         staleness = self._version - flight.version
         if strategy.is_too_stale(staleness):
-            versions = f"{staleness} version{'' if staleness == 1 else 's'}"
+            versions = format_count(staleness, "version")
             why = f"its update was {versions} old, {strategy.max_staleness} at most count"
             self._making.unused(partition, ended.exchanged, why)
             name = self._stream.participants[partition].name
@@ -258,10 +260,7 @@ class AsynchronousDriver(Driver):
         self._held_over = {p: (number, version) for p, number, version in under_way["out"]}
 
     def _all_failed(self) -> str:
-        counted: dict[str, int] = {}
-        for why in self._making.missing.values():
-            counted[why] = counted.get(why, 0) + 1
-        told = "; ".join(f"{n} times: {why}" for why, n in counted.items()) or "no reason is known"
+        told = tallied(self._making.missing.values())
         return (
             f"round {self._version + 1}: every node failed: {told} (the nodes' worker.log tells "
             "more)"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -163,10 +165,7 @@ class Outgoing:
 
     def excuses(self) -> str:
         """Say it for all of them."""
-        counted: dict[str, int] = {}
-        for why in self.missing.values():
-            counted[why] = counted.get(why, 0) + 1
-        return "; ".join(f"{n} times: {why}" for why, n in counted.items()) or "no reason is known"
+        return tallied(self.missing.values())
 
     def _critical_work_s(self, participants: dict[int, Participant]) -> float:
         if self.last is None:
@@ -199,6 +198,12 @@ class Outgoing:
             bytes_down=self.bytes_lost
             + sum(int(reply.meta["timeline"]["bytes_down"]) for reply in replies),
         )
+
+
+def tallied(reasons: Iterable[str]) -> str:
+    """Say how often there was which reason."""
+    counts = Counter(reasons)
+    return "; ".join(f"{n} times: {why}" for why, n in counts.items()) or "no reason is known"
 
 
 def _described(reply: Reply, participants: dict[int, Participant], wall_s: float) -> dict[str, Any]:

@@ -39,7 +39,6 @@ from fedbed.experiment import Experiment, strategies
 from fedbed.link.messages import AppRef
 from fedbed.strategies.reweighted import Reweighted
 from fedbed.tasks import Trainer
-from fedbed.tasks.schedule import learning_rate
 
 ARRAYS = "arrays"
 
@@ -163,11 +162,8 @@ class ExperimentRun:
             examination.look("centralised", trainer)
 
     def _configure_round(self, number: int, config: ConfigRecord) -> None:
-        optimizer = self._experiment.optimizer
         rounds = self._experiment.federation.rounds
-        config["lr"] = learning_rate(
-            optimizer.lr, optimizer.schedule, optimizer.lr_decay, number, rounds, optimizer.warmup
-        )
+        config["lr"] = self._experiment.optimizer.rate(number, rounds)
 
     def _train_config(self, seed: int) -> ConfigRecord:
         federation, optimizer = self._experiment.federation, self._experiment.optimizer

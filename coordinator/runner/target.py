@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fedbed.experiment import Experiment
-from fedbed.units import format_bytes, format_duration
+from fedbed.units import format_bytes, format_count, format_duration
 
 Entry = Mapping[str, Any]
 
@@ -95,7 +95,7 @@ class Target:
         assert self.value is not None
         text = f"{self._metric.replace('_', ' ')} of {self.value * 100:g} %"
         if federated is None:
-            text += f" not reached in {rounds} round{'s' * (rounds != 1)}"
+            text += f" not reached in {format_count(rounds, 'round')}"
         else:
             spent = f"{format_duration(federated.seconds)}, {format_bytes(federated.bytes)}"
             stopped = ", where the run stopped" if self._stops else ""

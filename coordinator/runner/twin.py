@@ -13,7 +13,7 @@ from coordinator.runner.channel import Channel
 from fedbed.data import Dataset
 from fedbed.experiment import Experiment
 from fedbed.tasks import FitSettings, Trainer
-from fedbed.tasks.schedule import fit_seed, learning_rate
+from fedbed.tasks.schedule import fit_seed
 
 TWIN_PARTITION = 2**20
 """Stands for "all of the data" where a seed is mixed from a partition's number."""
@@ -33,35 +33,30 @@ def train(
     A chunk sees as many samples as all nodes together saw in that round, at that round's learning
     rate, and goes on in its pass over the data where the chunk before it ended; the optimiser's
     state lives on from chunk to chunk. It is tested after those rounds after which the federated
-    model is. Returns one entry per chunk. There are fewer of them than
-    the learning rate is planned for where the run stopped at its target.
+    model is. Returns one entry per chunk. There are fewer of them than the learning rate is planned
+    for where the run stopped at its target.
     """
     history: list[dict[str, Any]] = []
     trainer.load(initial)
     rounds, planned = len(samples_per_round), experiment.federation.rounds
     optimizer = experiment.optimizer
+    first = 0
     for number, samples in enumerate(samples_per_round, start=1):
         channel.publish("phase", {"phase": "twin", "round": number, "rounds": rounds})
         began = time.monotonic()
         settings = FitSettings(
             samples=samples,
             batch_size=experiment.federation.batch_size,
-            lr=learning_rate(
-                optimizer.lr,
-                optimizer.schedule,
-                optimizer.lr_decay,
-                number,
-                planned,
-                optimizer.warmup,
-            ),
+            lr=optimizer.rate(number, planned),
             optimizer=optimizer.name,
             momentum=optimizer.used_momentum,
             betas=optimizer.used_betas,
             weight_decay=optimizer.weight_decay,
             clip=optimizer.clip or 0.0,
             seed=fit_seed(seed, 0, TWIN_PARTITION),
-            first=sum(samples_per_round[: number - 1]),
+            first=first,
         )
+        first += samples
         fitted = trainer.fit(data.train, settings, lambda _share: channel.check_stopped())
         due = number % experiment.federation.evaluate_every == 0 or number == rounds
         found = tested.figures(trainer.evaluate(data.test)) if due else {}

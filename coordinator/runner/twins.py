@@ -14,7 +14,6 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -22,7 +21,7 @@ import numpy as np
 
 from coordinator.runner import twin
 from coordinator.runner.channel import Channel
-from fedbed import codec, tasks
+from fedbed import codec, installed, tasks
 from fedbed.data import Dataset
 from fedbed.errors import PayloadError
 from fedbed.experiment import Experiment
@@ -170,7 +169,7 @@ def key_of(
         ),
         "classes": len(data.classes),
         "code": _code(),
-        "versions": {name: _version(name) for name in ("numpy", "torch")},
+        "versions": {name: installed.version(name) for name in ("numpy", "torch")},
         "python": platform.python_version(),
         "machine": platform.machine(),
         "threads": [os.environ.get(name) for name in _THREADS],
@@ -187,10 +186,3 @@ def _code() -> str:
     for path in [*files, Path(str(twin.__file__))]:
         digest.update(path.name.encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""

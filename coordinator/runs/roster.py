@@ -11,6 +11,8 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from fedbed.units import format_count
+
 
 @dataclass(frozen=True)
 class Candidate:
@@ -101,8 +103,8 @@ def vacancies(
 def crowd(partitions: int, nodes: int) -> str:
     """Say how many take part: '4 nodes', '100 virtual nodes on 4 agents'."""
     if partitions > nodes:
-        return f"{partitions} virtual nodes on {nodes} {'agent' if nodes == 1 else 'agents'}"
-    return f"{nodes} {'node' if nodes == 1 else 'nodes'}"
+        return f"{partitions} virtual nodes on {format_count(nodes, 'agent')}"
+    return format_count(nodes, "node")
 
 
 def alias(node: str, partition: int, virtual: bool) -> str:

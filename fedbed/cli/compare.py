@@ -13,7 +13,7 @@ from rich.console import Console
 from fedbed import experiment
 from fedbed.cli import compared, results, targets
 from fedbed.cli.connection import connect_if_named
-from fedbed.cli.session import Session, count, session
+from fedbed.cli.session import Session, session
 from fedbed.comparison import store as stores
 from fedbed.comparison.carrying import carry_out
 from fedbed.comparison.figures import Figures
@@ -21,10 +21,10 @@ from fedbed.comparison.files import Results
 from fedbed.comparison.load import plan_of
 from fedbed.comparison.plan import Cell, Plan
 from fedbed.comparison.schedule import seconds_left
-from fedbed.comparison.store import FINISHED, Store
+from fedbed.comparison.store import Store
 from fedbed.comparison.tables import data
 from fedbed.errors import Interrupted, RunFailed
-from fedbed.units import format_duration
+from fedbed.units import format_count, format_duration
 
 
 def compare(args: argparse.Namespace) -> int:
@@ -62,8 +62,8 @@ def compare(args: argparse.Namespace) -> int:
     if failed:
         name, seed, why = failed[0]
         raise RunFailed(
-            f"{len(failed)} of {count(figures.planned, 'run')} failed, the first of them {name}, "
-            f"seed {seed}: {why} (the same command tries them again)"
+            f"{len(failed)} of {format_count(figures.planned, 'run')} failed, the first of them "
+            f"{name}, seed {seed}: {why} (the same command tries them again)"
         )
     return 0
 
@@ -99,10 +99,10 @@ def _carry_out(
     stream: TextIO,
 ) -> Figures:
     """Run the cells that are not done, and write what there is whatever happens."""
-    waiting = [cell for cell in cells if not _is_done(store, cell)]
+    waiting = [cell for cell in cells if store.finished(cell) is None]
     if len(waiting) < len(cells):
         stream.write(
-            f"{len(cells) - len(waiting)} of {count(len(cells), 'run')} are done already\n"
+            f"{len(cells) - len(waiting)} of {format_count(len(cells), 'run')} are done already\n"
         )
         stream.flush()
     if not waiting:
@@ -116,18 +116,13 @@ def _carry_out(
         figures = gathered.write_all()
         why = str(error) or "interrupted"
         raise Interrupted(
-            f"{why}; {figures.runs} of {count(figures.planned, 'run')} are done, and the same "
-            f"command goes on from there; the report so far: {store.folder / 'report.html'}"
+            f"{why}; {figures.runs} of {format_count(figures.planned, 'run')} are done, and the "
+            f"same command goes on from there; the report so far: {store.folder / 'report.html'}"
         ) from None
     except BaseException:
         gathered.write_all()
         raise
     return gathered.write_all()
-
-
-def _is_done(store: Store, cell: Cell) -> bool:
-    record = store.record(cell)
-    return record is not None and record.state == FINISHED
 
 
 def _target(cell: Cell) -> targets.Target:
@@ -159,7 +154,7 @@ def _tell(plan: Plan, cells: Sequence[Cell], store: Store, as_json: bool, fresh:
     for cell in cells:
         record = store.record(cell)
         state = "to run" if record is None else record.state
-        if record is not None and record.state == FINISHED:
+        if store.finished(cell) is not None and record is not None:
             took.setdefault(cell.variant.name, []).append(record.seconds)
             state = "to run again" if fresh else "done"
         elif record is not None:
@@ -172,10 +167,10 @@ def _tell(plan: Plan, cells: Sequence[Cell], store: Store, as_json: bool, fresh:
         print(json.dumps({"name": plan.name, "runs": listed, "seconds_left": left}, indent=2))
         return
     for place, (cell, state) in enumerate(told, start=1):
-        nodes = count(_target(cell).nodes, "node")
+        nodes = format_count(_target(cell).nodes, "node")
         print(f"{place:>4}  {cell.title}  ({nodes}): {state}")
     about = "not known before a run is done" if left is None else f"about {_rounded(left)}"
-    print(f"{count(len(waiting), 'run')} to go; time: {about}")
+    print(f"{format_count(len(waiting), 'run')} to go; time: {about}")
 
 
 def _rounded(seconds: float) -> str:

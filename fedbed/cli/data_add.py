@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, List, Optional, Tuple
 
 from fedbed.cli.parser import count
 from fedbed.errors import RequirementMissing, UsageError
+from fedbed.units import format_count
 
 if TYPE_CHECKING:
     from fedbed.data import Split
@@ -106,7 +107,8 @@ def _add(args: argparse.Namespace) -> int:
         print(f"  {part:<6} {_summary(split, made.classes)}")
     shared = _shared(made.train, made.test)
     if shared:
-        print(f"  note   in train and in test: {_count(shared, 'group')}; the test will flatter")
+        both = format_count(shared, "group")
+        print(f"  note   in train and in test: {both}; the test will flatter")
     print(f"Next: name it in an experiment (data.dataset: {args.name}), or look at it with")
     print(f"  fedbed data draw {args.name} -o {args.name}.png")
     return 0
@@ -145,12 +147,8 @@ def _summary(split: Split, classes: Tuple[str, ...]) -> str:
     )
     height, width = split.x.shape[1:3]
     known = 0 if split.groups is None else len(np.unique(split.groups))
-    groups = f" in {_count(known, 'group')}" if known else ""
-    return f"{_count(len(split), 'sample')} of {height}x{width}{groups}: {shares}"
-
-
-def _count(number: int, noun: str) -> str:
-    return f"{number} {noun}" + ("" if number == 1 else "s")
+    groups = f" in {format_count(known, 'group')}" if known else ""
+    return f"{format_count(len(split), 'sample')} of {height}x{width}{groups}: {shares}"
 
 
 def _shared(train: Split, test: Split) -> int:

@@ -11,7 +11,8 @@ from rich.console import Console
 
 import fedbed
 from fedbed.cli import results, targets
-from fedbed.cli.session import count, session
+from fedbed.cli.session import session
+from fedbed.units import format_count
 
 
 def demo(args: argparse.Namespace) -> int:
@@ -20,9 +21,9 @@ def demo(args: argparse.Namespace) -> int:
     wanted = targets.load_experiment(examples_dir() / "demo.yaml", changes, args.nodes)
     intro = (
         f"This starts {args.nodes + 1} processes on this machine: a coordinator and "
-        f"{count(args.nodes, 'node')}. The nodes train {wanted.task.name} together for "
-        f"{count(wanted.federation.rounds, 'round')}, each on its own share of the data. Then one "
-        "machine trains the same model on all of it, the centralised twin, for comparison."
+        f"{format_count(args.nodes, 'node')}. The nodes train {wanted.task.name} together for "
+        f"{format_count(wanted.federation.rounds, 'round')}, each on its own share of the data. "
+        "Then one machine trains the same model on all of it, the centralised twin, for comparison."
     )
     _say(textwrap.fill(intro, 78) + "\n")
     wanted = targets.with_data(wanted, _say)

@@ -11,7 +11,7 @@ import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fedbed.units import format_duration
+from fedbed.units import format_count, format_duration
 
 Row = Mapping[str, Any]
 
@@ -190,7 +190,7 @@ def virtual(run: Row) -> str:
     nodes, agents = number(run.get("nodes")), number(run.get("agents"))
     if nodes is None or agents is None:
         return ""
-    return f"{nodes:.0f} virtual nodes on {agents:.0f} {'agent' if agents == 1 else 'agents'}"
+    return f"{nodes:.0f} virtual nodes on {format_count(int(agents), 'agent')}"
 
 
 _SPENT = ("download_s", "start_s", "decode_s", "work_s", "encode_s")

@@ -21,6 +21,7 @@ from fedbed.cli.targets import Target
 from fedbed.client import Client
 from fedbed.errors import FedbedError, Interrupted
 from fedbed.testbed import LocalTestbed
+from fedbed.units import format_count
 
 
 @dataclass(frozen=True)
@@ -137,17 +138,12 @@ def session(
                 there.health()
                 yield Session(there, None, output, plain, stream)
             return
-        stream.write(f"starting a coordinator and {count(nodes, 'node')} on this machine\n")
+        stream.write(f"starting a coordinator and {format_count(nodes, 'node')} on this machine\n")
         stream.flush()
         with LocalTestbed(nodes, twins=twins) as testbed, Client(testbed.url) as client:
             stream.write(f"ready: live page at {testbed.url}\n")
             stream.flush()
             yield Session(client, testbed, output, plain, stream)
-
-
-def count(number: int, thing: str) -> str:
-    """Return '1 node', '4 nodes'."""
-    return f"{number} {thing}" + ("" if number == 1 else "s")
 
 
 @contextmanager

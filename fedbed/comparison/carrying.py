@@ -70,8 +70,8 @@ def carry_out(
     progress = Progress(len(cells))
     open_cells: list[Cell] = []
     for cell in cells:
-        record = store.record(cell)
-        if record is not None and record.state == FINISHED:
+        record = store.finished(cell)
+        if record is not None:
             progress.done += 1
             progress.take(cell.variant.name, record.seconds)
         else:

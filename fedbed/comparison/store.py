@@ -18,11 +18,10 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from fedbed import __version__
+from fedbed import __version__, installed
 from fedbed.client import unwritable
 from fedbed.comparison.plan import Cell
 from fedbed.errors import NameTaken
@@ -89,6 +88,11 @@ class Store:
             return None
         return record
 
+    def finished(self, cell: Cell) -> Record | None:
+        """Return what became of a cell whose run finished; None for any other."""
+        record = self.record(cell)
+        return record if record is not None and record.state == FINISHED else None
+
     def result(self, record: Record) -> dict[str, Any]:
         """Return the result of a cell's run; empty if there is none that is whole."""
         path = self.runs / record.run / "result.json"
@@ -136,12 +140,5 @@ def ground(coordinator: str | None) -> str:
     Another commit of the same version counts as the same, or no comparison could be continued
     while fedbed is worked on; the report names the commits.
     """
-    versions = {name: _version(name) for name in _PACKAGES}
+    versions = {name: installed.version(name) for name in _PACKAGES}
     return json.dumps({"fedbed": __version__, "where": coordinator or "here", **versions})
-
-
-def _version(package: str) -> str:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return ""

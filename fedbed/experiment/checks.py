@@ -7,10 +7,11 @@ other layers, and a file that doesn't name them shouldn't pay for them.
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Dict, List, Sequence, Tuple, TypeVar
+from typing import TYPE_CHECKING, Dict, List, Tuple, TypeVar
 
 from fedbed.errors import ExperimentError
 from fedbed.experiment.base import hint, problem
+from fedbed.units import format_count
 
 if TYPE_CHECKING:
     from pydantic import ValidationInfo
@@ -160,7 +161,7 @@ def federation(section: Federation) -> None:
         lower = "agents" if section.is_virtual else "nodes or min_nodes"
         raise problem(
             "select.names",
-            f"names {counted(names, 'node')}, but the run needs {real}; "
+            f"names {format_count(len(names), 'node')}, but the run needs {real}; "
             f"name more, or lower {lower}",
         )
     if section.stop_at_target and section.target is None:
@@ -218,8 +219,3 @@ def optimizer(section: Optimizer) -> None:
         raise problem("momentum", "is sgd's; adamw has betas: leave it out, or set it to null")
     if section.name == "sgd" and section.betas is not None:
         raise problem("betas", "are adamw's; sgd has momentum: leave them out, or set them to null")
-
-
-def counted(things: Sequence[object], noun: str) -> str:
-    """Return '1 node', '4 nodes'."""
-    return f"{len(things)} {noun}" + ("" if len(things) == 1 else "s")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Sequence, Tuple
 
 from fedbed.errors import ExperimentError
 from fedbed.experiment.base import ALL_SAMPLES, problem
-from fedbed.experiment.checks import counted
+from fedbed.units import format_count
 
 if TYPE_CHECKING:
     from flwr.serverapp.strategy import Strategy
@@ -232,7 +232,7 @@ def _learning(whole: Experiment) -> None:
     if section.warmup >= rounds:
         raise problem(
             "optimizer.warmup",
-            f"{section.warmup} leaves none of {counted(range(rounds), 'round')} for the full rate; "
+            f"{section.warmup} leaves none of {format_count(rounds, 'round')} for the full rate; "
             f"allowed: 0 to {rounds - 1}",
         )
 

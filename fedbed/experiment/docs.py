@@ -195,7 +195,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     pages = {
         "experiment.md": experiment_page(),
         "exit-codes.md": exit_codes_page(),
-        "strategies.md": strategy_docs.renewed(_read(folder / "strategies.md")),
+        "strategies.md": strategy_docs.PART.renewed(_read(folder / "strategies.md")),
     }
     stale = [name for name, text in pages.items() if _read(folder / name) != text]
     for name in stale:

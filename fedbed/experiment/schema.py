@@ -13,6 +13,7 @@ from pydantic import Field, Strict, ValidationInfo, field_validator, model_valid
 from fedbed.experiment import checks, consistency
 from fedbed.experiment.base import Name, Section
 from fedbed.experiment.federation import Adversaries, Federation, Screening, Stragglers
+from fedbed.tasks.schedule import learning_rate
 
 UpProfile = Literal["raw", "exact", "bf16", "int8", "small"]
 # Of a model itself, an eighth is no use.
@@ -175,6 +176,12 @@ class Optimizer(Section):
     def used_betas(self) -> Tuple[float, float]:
         """Decay of the moments, whether or not the file names it."""
         return self.betas or (0.9, 0.999)
+
+    def rate(self, server_round: int, rounds: int) -> float:
+        """Return the learning rate of a round, 1 to `rounds`."""
+        return learning_rate(
+            self.lr, self.schedule, self.lr_decay, server_round, rounds, self.warmup
+        )
 
     @model_validator(mode="after")
     def _check(self) -> Optimizer:

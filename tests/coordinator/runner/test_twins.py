@@ -11,7 +11,7 @@ import pytest
 
 from coordinator.runner import twins as module
 from coordinator.runner.twins import Twin, Twins, key_of, obtain
-from fedbed import tasks
+from fedbed import installed, tasks
 from fedbed.data import Dataset, Split
 from fedbed.experiment import Experiment, loads, override
 from tests.coordinator.runner.test_driver import Recorder
@@ -104,7 +104,7 @@ def test_other_threads_versions_and_code_are_another_twin(monkeypatch: pytest.Mo
         changed.setenv("OMP_NUM_THREADS", "7")
         assert key(experiment()) != before
     with monkeypatch.context() as changed:
-        changed.setattr(module, "_version", lambda _package: "0")
+        changed.setattr(installed, "version", lambda _package: "0")
         assert key(experiment()) != before
     with monkeypatch.context() as changed:
         changed.setattr(module, "_code", lambda: "0")

@@ -8,6 +8,7 @@ import pytest
 
 from fedbed.errors import UsageError
 from fedbed.experiment import Experiment, docs, loads, strategy_docs
+from fedbed.experiment.generated import END
 from fedbed.experiment.strategies import strategy_names
 
 
@@ -22,7 +23,7 @@ def test_stale_pages_are_told_and_written(
     assert docs.main([]) == 2  # no docs folder: not a checkout
     (tmp_path / "docs").mkdir()
     strategies = tmp_path / "docs" / "strategies.md"
-    strategies.write_text(f"before\n{strategy_docs.BEGIN}old{strategy_docs.END}after\n")
+    strategies.write_text(f"before\n{strategy_docs.PART.begin}old{END}after\n")
     assert docs.main(["--check"]) == 1
     assert "docs/exit-codes.md is stale" in capsys.readouterr().err
     assert docs.main([]) == 0
@@ -36,7 +37,7 @@ def test_stale_pages_are_told_and_written(
 
 def test_a_page_without_marks_is_not_overwritten() -> None:
     with pytest.raises(UsageError, match="lacks the marks"):
-        strategy_docs.renewed("# Strategies")
+        strategy_docs.PART.renewed("# Strategies")
 
 
 def test_the_example_holds_every_default() -> None:
