@@ -11,6 +11,7 @@ from fedbed.reporting.reading import (
     Row,
     count,
     extra_metrics,
+    mapping,
     measured,
     number,
     rounds,
@@ -27,7 +28,8 @@ class Learning:
     """Curves, and a table with one line per round."""
 
     plots: list[Plot] = field(default_factory=list)
-    twin: bool = False
+    twin: str = ""
+    """What is to be known of the centralised twin; empty without one."""
     left_out: str = ""
     """Metrics beyond the most that are drawn."""
     heads: list[str] = field(default_factory=list)
@@ -50,11 +52,23 @@ def build(result: Row) -> Learning:
     heads, lines = _table(history, twin, [name for _, name, _ in found])
     return Learning(
         plots=[plot for plot in plots if plot],
-        twin=any(pair[1].points for _, _, pair in found),
+        twin=_about_twin(result) if any(pair[1].points for _, _, pair in found) else "",
         left_out=f"Not drawn, but in metrics.csv: {', '.join(rest)}." if rest else "",
         heads=heads,
         lines=lines,
     )
+
+
+def _about_twin(result: Row) -> str:
+    about = (
+        "Centralised is the twin: the same model, trained on one machine that holds the data of "
+        "all nodes."
+    )
+    own = mapping(result.get("twin_own"))
+    if own:
+        told = " and ".join(f"{name} {value}" for name, value in own.items())
+        about += f" It learns in a way of its own: with {told}."
+    return about
 
 
 def _table(

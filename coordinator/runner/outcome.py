@@ -28,7 +28,7 @@ from coordinator.runner.target import Target
 from coordinator.runner.twins import Twin
 from coordinator.runs.roster import crowd
 from fedbed import __version__, flower, tasks
-from fedbed.experiment import Experiment
+from fedbed.experiment import Centralised, Experiment
 from fedbed.tasks.moments import parted
 
 APP_METRIC = "accuracy"
@@ -114,6 +114,7 @@ class Outcome:
             "federated_s": round(self._federated_s or elapsed, 3),
             "twin_s": round(sum(entry["wall_s"] for entry in self.twin), 3),
             "twin_reused_of": None if self.twin_of == self._order.run else self.twin_of,
+            "twin_own": {} if experiment is None else _own(experiment.centralised),
             "overhead_s": {
                 "median": round(median(overheads), 4) if overheads else None,
                 "max": max(overheads, default=None),
@@ -310,3 +311,9 @@ def _commit() -> str | None:
     except (OSError, subprocess.SubprocessError):
         return None
     return done.stdout.strip() or None
+
+
+def _own(centralised: Centralised) -> dict[str, int | float]:
+    """Return what the twin does in another way than the nodes, by its name for people."""
+    own = {"batch size": centralised.batch_size, "learning rate": centralised.lr}
+    return {name: value for name, value in own.items() if value is not None}

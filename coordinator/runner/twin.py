@@ -46,8 +46,8 @@ def train(
         began = time.monotonic()
         settings = FitSettings(
             samples=samples,
-            batch_size=experiment.federation.batch_size,
-            lr=optimizer.rate(number, planned),
+            batch_size=experiment.twin_batch_size,
+            lr=optimizer.rate(number, planned, experiment.twin_lr),
             optimizer=optimizer.name,
             momentum=optimizer.used_momentum,
             betas=optimizer.used_betas,

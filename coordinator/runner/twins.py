@@ -151,10 +151,11 @@ def key_of(
     decides = {
         # What becomes of moments between rounds is nodes' affair alone.
         "experiment": experiment.model_dump(
-            mode="json", include={"task", "optimizer"}, exclude={"optimizer": {"moments"}}
+            mode="json", include={"task", "optimizer"}, exclude={"optimizer": {"lr", "moments"}}
         ),
         "rounds": experiment.federation.rounds,
-        "batch_size": experiment.federation.batch_size,
+        "batch_size": experiment.twin_batch_size,
+        "lr": experiment.twin_lr,
         "evaluate_every": experiment.federation.evaluate_every,
         "seed": seed,
         "samples": samples_per_round,

@@ -261,9 +261,14 @@ def _samples(whole: Experiment) -> None:
             "data.train_samples",
             f"{samples} is too few for {section.nodes} nodes; allowed: {least} or more",
         )
-    if samples - kept_back < section.batch_size != ALL_SAMPLES:
-        raise problem(
-            "federation.batch_size",
-            f"{section.batch_size} is more than data.train_samples ({samples - kept_back}); "
-            f"allowed: 1 to {samples - kept_back}",
-        )
+    sizes = {
+        "federation.batch_size": section.batch_size,
+        "centralised.batch_size": whole.twin_batch_size,
+    }
+    for key, size in sizes.items():
+        if samples - kept_back < size != ALL_SAMPLES:
+            raise problem(
+                key,
+                f"{size} is more than data.train_samples ({samples - kept_back}); "
+                f"allowed: 1 to {samples - kept_back}",
+            )

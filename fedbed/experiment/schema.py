@@ -11,7 +11,7 @@ from typing import Annotated, Any, Dict, Literal, Tuple
 from pydantic import Field, Strict, ValidationInfo, field_validator, model_validator
 
 from fedbed.experiment import checks, consistency
-from fedbed.experiment.base import Name, Section
+from fedbed.experiment.base import BatchSize, Name, Section
 from fedbed.experiment.federation import Adversaries, Federation, Screening, Stragglers
 from fedbed.tasks.schedule import learning_rate
 
@@ -177,11 +177,10 @@ class Optimizer(Section):
         """Decay of the moments, whether or not the file names it."""
         return self.betas or (0.9, 0.999)
 
-    def rate(self, server_round: int, rounds: int) -> float:
-        """Return the learning rate of a round, 1 to `rounds`."""
-        return learning_rate(
-            self.lr, self.schedule, self.lr_decay, server_round, rounds, self.warmup
-        )
+    def rate(self, server_round: int, rounds: int, lr: float | None = None) -> float:
+        """Return the learning rate of a round, 1 to `rounds`; `lr` stands in for our own."""
+        lr = self.lr if lr is None else lr
+        return learning_rate(lr, self.schedule, self.lr_decay, server_round, rounds, self.warmup)
 
     @model_validator(mode="after")
     def _check(self) -> Optimizer:
@@ -194,6 +193,14 @@ class Centralised(Section):
 
     enabled: bool = Field(
         default=True, description="Whether the coordinator trains the centralised twin too."
+    )
+    batch_size: BatchSize | None = Field(
+        default=None,
+        description="Samples in each of its steps, where other steps suit one machine than suit "
+        "nodes whose updates are averaged; null: `federation.batch_size`.",
+    )
+    lr: Annotated[float, Field(gt=0, le=1000)] | None = Field(
+        default=None, description="Its learning rate; null: `optimizer.lr`."
     )
 
 
@@ -256,6 +263,16 @@ class Experiment(Section):
     @classmethod
     def _unique(cls, seeds: Tuple[int, ...]) -> Tuple[int, ...]:
         return checks.unique(seeds)
+
+    @property
+    def twin_batch_size(self) -> int:
+        """Samples in a step of the centralised twin."""
+        return self.centralised.batch_size or self.federation.batch_size
+
+    @property
+    def twin_lr(self) -> float:
+        """Learning rate of the centralised twin, before schedule and decay."""
+        return self.centralised.lr or self.optimizer.lr
 
     @model_validator(mode="after")
     def _check(self, info: ValidationInfo) -> Experiment:

@@ -24,6 +24,7 @@ CLOUDS = [
     "federation.batch_size=4",
     "federation.evaluate=both",
     "optimizer={name: adamw, lr: 0.003, moments: average}",
+    "centralised.batch_size=8",
 ]
 
 
@@ -51,6 +52,7 @@ def test_clouds_are_learnt_by_scene_and_shown(client: Client, tmp_path: Path) ->
         rows = list(csv.DictReader(file))
     assert any("iou" in column for column in rows[0])
     report = (folder / "report.html").read_text()
+    assert "It learns in a way of its own: with batch size 8." in report
     assert report.count("data:image/png;base64,") >= 4, "images, masks and what both sides say"
     for name in CLASSES:
         assert name.replace("_", " ") in report

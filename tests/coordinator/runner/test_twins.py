@@ -68,6 +68,8 @@ def test_a_run_that_differs_on_the_nodes_alone_gets_the_twin_that_is_there(tmp_p
         "data.partition=shards",
         "codec.up=small",
         "optimizer.moments=average",
+        "centralised.batch_size=32",
+        "centralised.lr=0.05",
     ],
 )
 def test_what_a_twin_does_not_depend_on(same: str) -> None:
@@ -80,6 +82,8 @@ def test_what_a_twin_does_not_depend_on(same: str) -> None:
         lambda: key(experiment("optimizer.lr=0.06")),
         lambda: key(experiment("optimizer.schedule=cosine")),
         lambda: key(experiment("federation.batch_size=16")),
+        lambda: key(experiment("centralised.batch_size=16")),
+        lambda: key(experiment("centralised.lr=0.06")),
         lambda: key(experiment("federation.rounds=3")),
         lambda: key(experiment("federation.evaluate_every=2")),
         lambda: key(experiment(), seed=2),
@@ -90,6 +94,20 @@ def test_what_a_twin_does_not_depend_on(same: str) -> None:
 )
 def test_what_it_does_depend_on(other: Callable[[], str]) -> None:
     assert other() != key(experiment())
+
+
+def test_it_has_a_batch_size_and_a_rate_of_its_own(tmp_path: Path) -> None:
+    own = ("centralised.batch_size=8", "centralised.lr=0.01")
+    same = ("federation.batch_size=8", "optimizer.lr=0.01")
+    first, _, weights = train(tmp_path, "r1", *own)
+    # What the nodes do is nothing to it.
+    again, _, _ = train(tmp_path, "r2", *same)
+    assert again.run == "r1"
+    _, _, alike = train(tmp_path / "another", "r3", *same)
+    _, _, other = train(tmp_path, "r4")
+    assert all(np.array_equal(weights[name], alike[name]) for name in weights)
+    assert not all(np.array_equal(weights[name], other[name]) for name in weights)
+    assert len(first.history) == 2
 
 
 def test_it_is_tested_when_the_federated_model_is(tmp_path: Path) -> None:
