@@ -13,6 +13,7 @@ from typing import Any, Dict, Optional, Type, TypeVar
 from edge_agent import enrolment, profile
 from edge_agent.backoff import Backoff
 from edge_agent.blobs import BlobCache
+from edge_agent.clock import Clock
 from edge_agent.config import AgentConfig
 from edge_agent.executor import Executor
 from edge_agent.identity import Identity
@@ -56,6 +57,7 @@ class Daemon:
         self._spool = Spool(config.state_dir / "spool")
         self._blobs = BlobCache(config.state_dir / "blobs", config.blob_cache_bytes)
         self._executor = Executor(config, self._spool, self._blobs)
+        self._clock = Clock()
         self._node_id = ""
         self._has_joined = False
         self._poll_s = self._busy_poll_s = 1.0
@@ -164,10 +166,14 @@ class Daemon:
             cost=profile.cost(),
             trouble=self._executor.trouble,
         )
+        sent = self._clock.now()
         answer = self._link.call(
             "POST", f"/api/v1/nodes/{self._node_id}/work", unparse(request), timeout_s=wait_s + 10
         )
-        return self._understood(PollReply, answer)
+        received = self._clock.now()
+        reply = self._understood(PollReply, answer)
+        self._clock.learn(sent, received, reply.now_s, reply.held_s)
+        return reply
 
     def _understood(self, cls: Type[Reply], answer: Dict[str, Any]) -> Reply:
         try:

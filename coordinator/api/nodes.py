@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -54,12 +55,15 @@ async def poll(node_id: str, request: Request, node: NodeDep, centre: CentreDep)
     """The open poll: answered when there is work, or something to drop, or after `wait_s`."""
     if node.id != node_id:
         raise Refused("a node can only ask for its own work")
+    arrived = time.monotonic()
     report = await _POLL_REQUEST.read(request)
     # The body has been read, so the next message of this connection is its end.
     gone = asyncio.ensure_future(request.receive())
     try:
         peer = (request.client.host, request.client.port) if request.client else None
-        return _POLL_REPLY.response(await centre.fleet.poll(node, report, gone, peer))
+        reply = await centre.fleet.poll(node, report, gone, peer)
+        reply.now_s, reply.held_s = time.time(), time.monotonic() - arrived
+        return _POLL_REPLY.response(reply)
     finally:
         gone.cancel()
 

@@ -2,7 +2,8 @@
 
 The coordinator's API validates and documents these very classes; a node builds them from JSON with
 `parse`, which ignores what it doesn't know, so that an older node understands a newer coordinator.
-All durations are seconds; none is a point in time, because a board may have no clock.
+All durations are seconds. None is a point in time, because a board may have no clock, but for one:
+the coordinator tells its own, so that what nodes measure lines up with its rounds and theirs.
 """
 
 from __future__ import annotations
@@ -195,6 +196,11 @@ class PollReply:
     """The run that this node takes part in; a worker of another run may stop."""
     busy_poll_s: float = 1.0
     """How long a poll stays open that carries the progress of work: longer in a large fleet."""
+    now_s: float = 0.0
+    """The coordinator's clock as it answers, in seconds since 1970; an older one says nothing: 0.
+    Nodes only stamp samples by it: nothing that they do depends on it."""
+    held_s: float = 0.0
+    """For how long the poll was kept open: the rest of the node's wait was the way and back."""
 
 
 @dataclass

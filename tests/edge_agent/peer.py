@@ -207,7 +207,8 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _poll(self, asked: dict[str, Any]) -> None:
         peer = self.peer
-        until = time.monotonic() + float(asked["wait_s"])
+        arrived = time.monotonic()
+        until = arrived + float(asked["wait_s"])
         reply: dict[str, Any] = {}
         with peer.changed:
             while not peer.closed:
@@ -221,7 +222,10 @@ class _Handler(BaseHTTPRequestHandler):
                     break
                 peer.changed.wait(left)
         if not peer.closed:
-            self._json({"poll_s": 5.0, "run": peer.run, **reply})
+            held_s = time.monotonic() - arrived
+            self._json(
+                {"poll_s": 5.0, "run": peer.run, "now_s": time.time(), "held_s": held_s, **reply}
+            )
 
     def _blob(self, sha256: str) -> None:
         data = self.peer.blobs.get(sha256)
