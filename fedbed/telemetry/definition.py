@@ -113,12 +113,13 @@ _ON_NODES = (
             _bytes("total", "size of the file system"),
             _bytes("free", "what the agent may still write"),
             _percent("used", "share that is taken"),
-            _counter("read", "bytes", "read from all disks since start"),
-            _counter("written", "bytes", "written to all disks since start"),
+            _counter("read", "bytes", "read from all of the node's disks since start"),
+            _counter("written", "bytes", "written to all of the node's disks since start"),
         ),
     ),
     Measurement(
-        "fedbed_network", NODE, _SAMPLE, "All interfaces but the loopback.", (_NODE,),
+        "fedbed_network", NODE, _SAMPLE,
+        "The network cards; in a container, all interfaces but the loopback.", (_NODE,),
         (
             _counter("received", "bytes", "received since start"),
             _counter("sent", "bytes", "sent since start"),
@@ -188,6 +189,14 @@ _ON_NODES = (
             _counter("dropped", "", "points that were given up because the buffer was full"),
             _counter("failures", "", "probes that failed or took too long"),
             _seconds("clock_offset", "the node's wall clock, ahead of the coordinator's"),
+        ),
+    ),
+    Measurement(
+        "fedbed_board", NODE, "at start, at each change, and every minute",
+        "Which board a node is, and what it is set to.", (_NODE,),
+        (
+            _text("model", "as its device tree names it"),
+            _text("power_mode", "of a Jetson, by nvpmodel: MAXN, 5W, ..."),
         ),
     ),
     Measurement(
