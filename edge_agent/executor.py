@@ -113,6 +113,12 @@ class Executor:
         with self._guard:
             return dict(self._progress)
 
+    def workers(self) -> List[Tuple[str, int]]:
+        """Run and process id of each worker child that was started and not let go since."""
+        with self._guard:
+            worker = self._worker
+        return [] if worker is None or not worker.pid else [(worker.run, worker.pid)]
+
     def _run(self) -> None:
         self._joined.wait()
         for left_over, aborted in self._left_over.items():

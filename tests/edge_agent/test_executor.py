@@ -112,17 +112,21 @@ def test_a_second_item_downloads_only_what_is_new_and_uses_the_same_worker(
     executor.serve_run("r-1")
     executor.serve_run(None)
     eventually(lambda: workers() == [])
+    eventually(lambda: executor.workers() == [])
 
 
 def test_another_run_gets_another_worker(peer: Peer, start: Start) -> None:
     executor = start()
+    assert executor.workers() == []
     executor.accept(work.item(peer.blob, "i1"))
     peer.wait(lambda: "i1" in peer.results)
     (worker,) = workers()
+    assert executor.workers() == [("r-1", worker.pid)]
     executor.accept(work.item(peer.blob, "i2", run="r-2"))
     peer.wait(lambda: "i2" in peer.results)
     (other,) = workers()
     assert other.pid != worker.pid
+    assert executor.workers() == [("r-2", other.pid)]
 
 
 def test_a_killed_worker_is_an_error_reply_and_the_next_item_works(
