@@ -114,10 +114,12 @@ class Executor:
             return dict(self._progress)
 
     def workers(self) -> List[Tuple[str, int]]:
-        """Run and process id of each worker child that was started and not let go since."""
+        """Run and process id of each worker child that lives, for who measures them."""
         with self._guard:
             worker = self._worker
-        return [] if worker is None or not worker.pid else [(worker.run, worker.pid)]
+        if worker is None or not worker.pid or worker.exited():
+            return []
+        return [(worker.run, worker.pid)]
 
     def _run(self) -> None:
         self._joined.wait()

@@ -7,6 +7,7 @@ time they could have.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import select
 import signal
@@ -103,8 +104,10 @@ class _Requests:
     """Lines on standard input. What isn't a pipe or a terminal (/dev/null) asks for nothing."""
 
     def __init__(self) -> None:
-        mode = os.fstat(0).st_mode
-        self._is_open = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(0)
+        self._is_open = False
+        with contextlib.suppress(OSError):  # there may be no standard input at all
+            mode = os.fstat(0).st_mode
+            self._is_open = stat.S_ISFIFO(mode) or stat.S_ISSOCK(mode) or os.isatty(0)
         self._sets_the_pace = False
 
     def wait(self, next_at: float) -> bool:

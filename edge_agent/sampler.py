@@ -7,6 +7,8 @@ keeps them, and a probe that hangs is left alone (edge_agent/lanes.py).
 from __future__ import annotations
 
 import logging
+import os
+import select
 import threading
 import time
 from collections import deque
@@ -33,7 +35,7 @@ class Stamps(Protocol):
 
 
 class Sampler:
-    """A thread that samples. deliver: takes points in the order of their times, and is quick.
+    """A thread that samples. deliver: takes points, and is quick about it.
 
     `sample` does the same once, for who has a thread of his own.
     """
@@ -58,27 +60,33 @@ class Sampler:
         self._interval_s = interval_s
         self._held: Deque[Tuple[float, Sample]] = deque()
         self._said: Dict[str, str] = {}
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="sampler", daemon=True)
+        self._thread: Optional[threading.Thread] = None
+        self._wake = -1
+        """The end of a pipe that the thread watches as it waits; closed to stop it."""
 
     def start(self) -> None:
         """Begin to sample."""
         present = [probe.name for probe in self._probes if not probe.absent]
         log.info("probes: %s", ", ".join(present) or "none")
+        woken, self._wake = os.pipe()
+        self._thread = threading.Thread(
+            target=self._run, args=(woken,), name="sampler", daemon=True
+        )
         self._thread.start()
 
     def stop(self) -> None:
         """Sample no more, and let go of what probes hold."""
-        self._stopping.set()
-        if self._thread.is_alive():
+        if self._thread is not None:
+            os.close(self._wake)
             self._thread.join(LIMIT_S + 1.0)
+            self._thread = None
         for lane in self._lanes:
             lane.stop()
         for probe in self._probes:
             probe.close()
 
     def sample(self) -> List[Point]:
-        """Read all probes that are present; returns what can be stamped by now, oldest first."""
+        """Read all probes that are present; returns what can be stamped by now."""
         at = self._clock.now()
         for lane in self._lanes:
             lane.begin(at)
@@ -90,20 +98,28 @@ class Sampler:
                 self._held.extend((reading.at, sample) for sample in reading.samples)
         return self._stamped()
 
-    def _run(self) -> None:
-        next_at = time.monotonic()
-        while True:
-            next_at = max(next_at + self._interval_s, time.monotonic())
-            if self._stopping.wait(next_at - time.monotonic()):
-                return
-            points = self.sample()
-            if not points:
-                continue
-            try:
-                self._deliver(points)
-            except Exception as error:  # noqa: BLE001 - the next ones may get through
-                self.dropped += len(points)
-                self._note_failure("the delivery of samples", str(error) or type(error).__name__)
+    def _run(self, woken: int) -> None:
+        try:
+            next_at = time.monotonic()
+            while True:
+                next_at = max(next_at + self._interval_s, time.monotonic())
+                pause_s = max(0.0, next_at - time.monotonic())
+                # Not an Event: before Python 3.11 its time-outs go by the wall clock, and one that
+                # is set back by an hour would have us wait for an hour.
+                if select.select([woken], [], [], pause_s)[0]:
+                    return
+                points = self.sample()
+                if points:
+                    self._hand_on(points)
+        finally:
+            os.close(woken)
+
+    def _hand_on(self, points: List[Point]) -> None:
+        try:
+            self._deliver(points)
+        except Exception as error:  # noqa: BLE001 - the next ones may get through
+            self.dropped += len(points)
+            self._note_failure("the delivery of samples", str(error) or type(error).__name__)
 
     def _stamped(self) -> List[Point]:
         points = []

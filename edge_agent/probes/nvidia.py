@@ -31,6 +31,8 @@ QUERY = (
 )
 SILENCE_S = 10.0
 """After so long without a line nvidia-smi is taken for hung, and started anew."""
+PATIENCE_S = 60.0
+"""For its first line: it may have to wake the driver and each of many cards."""
 AGAIN_S = 30.0
 
 
@@ -72,7 +74,7 @@ class NvidiaProbe(Probe):
             self._gone(self._child.returncode)
         elif self._clock() - self._heard_at > SILENCE_S:
             self.close()
-            raise TimeoutError(f"nvidia-smi has said nothing for {SILENCE_S:.0f} s")
+            raise TimeoutError(f"nvidia-smi has said nothing for {SILENCE_S:.0f} s or more")
         latest = {line.partition(",")[0]: line for line in lines}
         return [sample for line in latest.values() for sample in self._samples(line)]
 
@@ -95,7 +97,7 @@ class NvidiaProbe(Probe):
             "--format=csv,noheader,nounits",
             f"--loop-ms={self._interval_ms}",
         ]
-        self._heard_at = self._clock()
+        self._heard_at = self._clock() + PATIENCE_S - SILENCE_S
         self._child = subprocess.Popen(  # nosec B603 # the driver's own tool
             command,
             stdin=subprocess.DEVNULL,

@@ -140,6 +140,7 @@ def test_a_killed_worker_is_an_error_reply_and_the_next_item_works(
     half.write_bytes(b"FBR")
     os.kill(worker.pid, signal.SIGKILL)
     peer.wait(lambda: "i1" in peer.results)
+    assert executor.workers() == []
     meta = meta_of(peer, "i1", tmp_path)
     assert meta["error"] == "the worker was killed (signal 9), perhaps because memory ran out"
     assert meta["records"] == []

@@ -123,6 +123,18 @@ def test_who_asks_sets_the_pace(start: Start) -> None:
     assert process.wait(LIMIT_S) == 0
 
 
+def test_without_any_input_it_goes_on(tmp_path: Path) -> None:
+    command = f"exec {sys.executable} -m {PROBE} --node pi-1 --interval 0.1 <&-"
+    with subprocess.Popen(
+        ["sh", "-c", command], stdout=subprocess.PIPE, text=True, cwd=ROOT
+    ) as process:
+        assert process.stdout is not None
+        seen: list[str] = []
+        while seen.count("fedbed_cpu") < 2:
+            seen += measurements([process.stdout.readline().rstrip("\n")])
+        process.kill()
+
+
 def test_nobody_who_listens_is_no_error(start: Start) -> None:
     process = start("--interval", "0.1")
     assert process.stdout is not None

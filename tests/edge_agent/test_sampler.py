@@ -241,6 +241,7 @@ def test_the_thread_delivers_until_it_is_stopped() -> None:
     made.start()
     until(lambda: len(came) >= 3)
     made.stop()
+    made.stop()  # once more is no error
     assert probe.is_closed
     delivered = len(came)
     time.sleep(0.2)
@@ -275,5 +276,5 @@ def test_it_stops_although_a_probe_hangs(monkeypatch: pytest.MonkeyPatch) -> Non
     made.start()
     assert hang.began.wait(LIMIT_S)
     made.stop()
-    assert not made._thread.is_alive()
+    until(lambda: not [t for t in threading.enumerate() if t.name == "sampler"])
     hang.free.set()

@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from edge_agent.probes import nvidia
-from edge_agent.probes.nvidia import AGAIN_S, QUERY, SILENCE_S, NvidiaProbe
+from edge_agent.probes.nvidia import AGAIN_S, PATIENCE_S, QUERY, SILENCE_S, NvidiaProbe
 from fedbed.telemetry.point import Sample
 from tests.edge_agent.probes.handmade import Seconds, wrong
 
@@ -133,6 +133,16 @@ def test_when_it_dies_it_is_started_anew_later(make: Make, clock: Seconds, tmp_p
     clock.now += AGAIN_S
     assert heard(probe)
     assert len(calls(tmp_path)) == 2
+
+
+def test_its_first_line_may_take_longer(make: Make, clock: Seconds) -> None:
+    probe = make("time.sleep(600)")
+    probe.read()
+    clock.now += PATIENCE_S - 1
+    assert probe.read() == []
+    clock.now += 2
+    with pytest.raises(TimeoutError):
+        probe.read()
 
 
 def test_when_it_hangs_it_is_killed_and_started_anew_later(
