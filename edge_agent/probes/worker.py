@@ -19,6 +19,8 @@ from edge_agent.probes.base import Probe
 from fedbed.telemetry.point import Sample
 
 LOOK_EVERY_S = 5.0
+REMEMBERED = 4
+"""Runs without a worker whose processor time is remembered."""
 _ZOMBIE = "Z"
 
 
@@ -78,7 +80,8 @@ class WorkerProbe(Probe):
     def read(self) -> List[Sample]:
         """Return a sample for each run that has a worker."""
         workers = dict(self._workers())
-        for run in [run for run in self._runs if run not in workers]:
+        # Kept for a while without a worker: one that has died is about to be started anew.
+        for run in [run for run in self._runs if run not in workers][:-REMEMBERED]:
             del self._runs[run]
         samples = [self._of(run, pid) for run, pid in workers.items()]
         return [sample for sample in samples if sample is not None]

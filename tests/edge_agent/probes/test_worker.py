@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.probes.worker import LOOK_EVERY_S, WorkerProbe
+from edge_agent.probes.worker import LOOK_EVERY_S, REMEMBERED, WorkerProbe
 from tests.edge_agent.probes.handmade import Seconds, wrong
 
 LIMIT_S = 30.0
@@ -182,11 +182,20 @@ def test_another_process_with_a_childs_number_does_not_count(proc: Proc) -> None
 def test_a_worker_that_was_started_anew_goes_on_counting(proc: Proc) -> None:
     assert proc.ticks(proc.read()) == 100
     proc.gone(50)
+    proc.workers.clear()
+    assert proc.probe.read() == []
     proc.put(70, 1, 70, 5)
     proc.workers[:] = [("run-1", 70)]
     fields = proc.read(2.0)
     assert proc.ticks(fields) == 105
     assert fields["cpu"] == pytest.approx(100 * 5 * proc.tick / 2.0)
+
+
+def test_runs_of_long_ago_are_forgotten(proc: Proc) -> None:
+    for number in range(100):
+        proc.workers[:] = [(f"run-{number}", 50)]
+        proc.read()
+    assert len(proc.probe._runs) <= REMEMBERED + 1
 
 
 def test_runs_are_kept_apart(proc: Proc) -> None:
