@@ -12,6 +12,8 @@ from pathlib import Path
 from typing import Dict, List, Optional
 from urllib.parse import urlsplit
 
+from edge_agent.broker import settings as broker_settings
+from edge_agent.broker.settings import BrokerSettings
 from fedbed import __version__
 from fedbed.cli.parser import Parser, count
 from fedbed.errors import UsageError
@@ -39,6 +41,9 @@ class AgentConfig:
     enrol_file: Optional[Path] = None
     """Holds the token that a new node trades for a credential of its own."""
     ca: Optional[Path] = None
+    broker: Optional[BrokerSettings] = None
+    sample_interval_s: float = 1.0
+    """Between two samples of the hardware; 0: none are taken."""
 
 
 def parser() -> argparse.ArgumentParser:
@@ -109,6 +114,7 @@ def parser() -> argparse.ArgumentParser:
         default="auto",
         help="run Flower apps that the coordinator sends (auto: when it is on this machine)",
     )
+    broker_settings.add_flags(p)
     add("--stop-with-parent", action="store_true", help="stop when standard input is closed")
     add("--version", action="version", version=f"fedbed {__version__}")
     return p
@@ -137,6 +143,8 @@ def parse(argv: List[str]) -> AgentConfig:
         stop_with_parent=args.stop_with_parent,
         enrol_file=args.enrol_file,
         ca=trust.pinned(args.ca, args.coordinator),
+        broker=broker_settings.settings(args, args.name),
+        sample_interval_s=broker_settings.sample_interval(args.sample_interval),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import ssl
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 from urllib.parse import urlsplit
@@ -22,7 +23,24 @@ _PLAIN = ("WRONG_VERSION_NUMBER", "RECORD_LAYER_FAILURE", "HTTP_REQUEST")
 """What OpenSSL's versions say when the answer to their greeting is plain HTTP."""
 
 
-def context(ca: Optional[Path] = None, dates: bool = True) -> ssl.SSLContext:
+@dataclass(frozen=True)
+class Peer:
+    """How errors name the other side, its protocol without and with TLS, and the flags for it."""
+
+    name: str
+    plain: str
+    secure: str
+    address_flag: str
+    ca_flag: str
+
+
+COORDINATOR = Peer("coordinator", "http", "https", "--coordinator", "--ca")
+BROKER = Peer("broker", "mqtt", "mqtts", "--broker", "--broker-ca")
+
+
+def context(
+    ca: Optional[Path] = None, dates: bool = True, peer: Peer = COORDINATOR
+) -> ssl.SSLContext:
     """Return a context that trusts the CAs of the file `ca` alone, or else the system's.
 
     Host names are checked in either case; dates unless `dates` is False, for machines without a
@@ -34,10 +52,12 @@ def context(ca: Optional[Path] = None, dates: bool = True) -> ssl.SSLContext:
         trusting = ssl.create_default_context(cafile=str(ca))
     except ssl.SSLError as error:
         raise UsageError(
-            f"--ca: '{ca}' holds no certificate: give the ca.pem that `fedbed ca make` made"
+            f"{peer.ca_flag}: '{ca}' holds no certificate: give the ca.pem that `fedbed ca make` "
+            "made"
         ) from error
     except OSError as error:
-        raise UsageError(f"--ca: '{ca}' can't be read ({error.strerror or error})") from error
+        reason = error.strerror or error
+        raise UsageError(f"{peer.ca_flag}: '{ca}' can't be read ({reason})") from error
     if not dates:
         trusting.verify_flags |= NO_CHECK_TIME
     return trusting
@@ -62,7 +82,11 @@ def pinned(flag: Optional[Path], url: str) -> Optional[Path]:
 
 
 def refusal(
-    error: BaseException, url: str, ca: Optional[Path], now: Optional[float] = None
+    error: BaseException,
+    url: str,
+    ca: Optional[Path],
+    now: Optional[float] = None,
+    peer: Peer = COORDINATOR,
 ) -> Optional[FedbedError]:
     """Return what to tell of a TLS connection that failed; None if TLS wasn't the reason.
 
@@ -73,16 +97,17 @@ def refusal(
     while cause is not None and not isinstance(cause, ssl.SSLError):
         cause = cause.__cause__ or cause.__context__
     if isinstance(cause, ssl.SSLCertVerificationError):
-        return _distrust(cause, url, ca, time.time() if now is None else now)
+        return _distrust(cause, url, ca, time.time() if now is None else now, peer)
     if getattr(cause, "reason", None) in _PLAIN:
         return CoordinatorAway(
-            f"what listens at {url} speaks http, not https: change that in --coordinator."
+            f"what listens at {url} speaks {peer.plain}, not {peer.secure}: change that in "
+            f"{peer.address_flag}."
         )
     return None
 
 
 def _distrust(
-    error: ssl.SSLCertVerificationError, url: str, ca: Optional[Path], now: float
+    error: ssl.SSLCertVerificationError, url: str, ca: Optional[Path], now: float, peer: Peer
 ) -> FedbedError:
     code = error.verify_code
     if code in (_NOT_YET_VALID, _EXPIRED):
@@ -90,7 +115,7 @@ def _distrust(
         today = time.strftime("%Y-%m-%d %H:%M", time.gmtime(now))
         return CoordinatorAway(
             f"the certificate of {url} {how}, by this machine's clock, which says {today} UTC: "
-            "if that is wrong, set the clock, or pin the CA with --ca."
+            f"if that is wrong, set the clock, or pin the CA with {peer.ca_flag}."
         )
     if code in (_WRONG_HOST, _WRONG_ADDRESS):
         return Untrusted(
@@ -100,9 +125,9 @@ def _distrust(
     if ca is not None:
         return Untrusted(
             f"the certificate of {url} was not issued by the CA in '{ca}' ({error.verify_message}):"
-            " is that the ca.pem of this coordinator?"
+            f" is that the ca.pem of this {peer.name}?"
         )
     return Untrusted(
         f"the certificate of {url} was issued by nobody whom this machine trusts "
-        f"({error.verify_message}): give the coordinator's ca.pem with --ca."
+        f"({error.verify_message}): give the {peer.name}'s ca.pem with {peer.ca_flag}."
     )
