@@ -11,6 +11,7 @@ from types import FrameType
 from typing import Any, Dict, Optional, Type, TypeVar
 
 from edge_agent import enrolment, profile
+from edge_agent.activity import Activity
 from edge_agent.backoff import Backoff
 from edge_agent.blobs import BlobCache
 from edge_agent.clock import Clock
@@ -19,6 +20,7 @@ from edge_agent.executor import Executor
 from edge_agent.identity import Identity
 from edge_agent.link import Link
 from edge_agent.spool import Spool
+from edge_agent.telemetry import Telemetry
 from fedbed import logs
 from fedbed.errors import (
     CoordinatorAway,
@@ -56,8 +58,10 @@ class Daemon:
         self._link = Link(config.coordinator, config.ca)
         self._spool = Spool(config.state_dir / "spool")
         self._blobs = BlobCache(config.state_dir / "blobs", config.blob_cache_bytes)
-        self._executor = Executor(config, self._spool, self._blobs)
+        activity = Activity()
+        self._executor = Executor(config, self._spool, self._blobs, activity)
         self._clock = Clock()
+        self._telemetry = Telemetry(config, self._executor, activity)
         self._node_id = ""
         self._has_joined = False
         self._poll_s = self._busy_poll_s = 1.0
@@ -82,6 +86,7 @@ class Daemon:
                 ) from error
             self._profile = profile.profile(self._config.worker_python)
             self._executor.start()
+            self._telemetry.start()
             try:
                 # A signal may come while this installs: `_Stop` must be caught from here on.
                 self._install_signals()
@@ -92,6 +97,7 @@ class Daemon:
                 self._stopping = True
                 self._executor.stop()
                 self._leave()
+                self._telemetry.stop()
         finally:
             self._link.close()
             self._identity.release()
@@ -125,6 +131,7 @@ class Daemon:
             away = False
             backoff.reset()
             self._poll_s, self._busy_poll_s = reply.poll_s, reply.busy_poll_s
+            self._telemetry.drained(reply.drained)
             try:
                 self._executor.drop(reply.drop)
                 self._executor.serve_run(reply.run)
@@ -153,6 +160,7 @@ class Daemon:
         self._poll_s = reply.poll_s
         self._link.token = reply.token
         self._executor.joined(reply.token)
+        self._telemetry.joined(reply.node_id, reply.token)
         log.info("joined %s as '%s' (%s)", config.coordinator, reply.name, reply.node_id)
 
     def _poll(self) -> PollReply:

@@ -9,6 +9,7 @@ import threading
 import time
 from typing import Dict, List, Optional, Tuple
 
+from edge_agent.activity import DOWNLOADING, IDLE, TRAINING, UPLOADING, Activity
 from edge_agent.backoff import Backoff
 from edge_agent.blobs import BlobCache
 from edge_agent.config import AgentConfig
@@ -32,10 +33,17 @@ another's certificate, a credential that is void until the poll, told the same, 
 class Executor:
     """One thread, one item at a time. `holding`, `progress` and `drop` are called by the poll."""
 
-    def __init__(self, config: AgentConfig, spool: Spool, blobs: BlobCache) -> None:
+    def __init__(
+        self,
+        config: AgentConfig,
+        spool: Spool,
+        blobs: BlobCache,
+        activity: Optional[Activity] = None,
+    ) -> None:
         self._config = config
         self._spool = spool
         self._blobs = blobs
+        self._activity = activity or Activity()
         self._residuals = Residuals(config.state_dir / RESIDUALS)
         self._link = Link(config.coordinator, config.ca)
         self._queue: queue.Queue[Optional[WorkItem]] = queue.Queue()
@@ -102,6 +110,15 @@ class Executor:
             self._wanted_run = run
             self._queue.put(None)
 
+    def restart_worker(self, reason: str) -> bool:
+        """End the worker, so that the next work starts another; False if none runs."""
+        with self._guard:
+            worker = self._worker
+        if worker is None or worker.exited():
+            return False
+        worker.kill(reason)
+        return True
+
     def holding(self) -> List[str]:
         """Ids of the items that this node has in hand."""
         with self._guard:
@@ -124,7 +141,9 @@ class Executor:
     def _run(self) -> None:
         self._joined.wait()
         for left_over, aborted in self._left_over.items():
+            self._activity.now(UPLOADING)
             self._send_left_over(left_over, aborted)
+        self._activity.now(IDLE)
         while not self._stopping.is_set():
             item = self._queue.get()
             if item is None:
@@ -137,6 +156,7 @@ class Executor:
                     self._holding.pop(item.id, None)
                     self._progress.pop(item.id, None)
                 self._idle_since = time.monotonic()
+                self._activity.now(IDLE)
         if self._worker is not None:
             self._worker.stop()
         self._link.close()
@@ -182,6 +202,7 @@ class Executor:
         for old in self._spool.trim():
             self._residuals.forget(old)
             log.warning("%s: dropped from the spool, which is full", old)
+        self._activity.now(UPLOADING, item.run, item.round)
         self._send(item.id, size, digest, aborted)
 
     def _train_when_there_is_room(
@@ -209,6 +230,7 @@ class Executor:
     def _train(
         self, item: WorkItem, timeline: Timeline, aborted: threading.Event
     ) -> Tuple[int, str]:
+        self._activity.now(DOWNLOADING, item.run, item.round)
         worker = self._ready_worker(item)
         started = time.monotonic()
         wanted = _blobs_of(item)
@@ -229,6 +251,7 @@ class Executor:
             with self._guard:
                 self._progress[item.id] = round(share, 3)
 
+        self._activity.now(TRAINING, item.run, item.round)
         answer = worker.work(request, on_progress, self._note_full, aborted)
         if answer["op"] == "failed":
             raise FedbedError(str(answer["reason"]))

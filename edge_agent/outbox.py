@@ -78,6 +78,11 @@ class Outbox:
         self._dropped = 0
 
     @property
+    def batch_bytes(self) -> int:
+        """As large as a batch gets, unless one line is larger."""
+        return self._limits.batch_bytes
+
+    @property
     def waiting(self) -> int:
         """Points that wait, with those under way."""
         return self._waiting

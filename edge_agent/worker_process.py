@@ -19,6 +19,7 @@ from typing import Any, Callable, Dict, Optional
 import edge_agent
 import fedbed
 from edge_agent import enrolment
+from edge_agent.broker.settings import PASSWORD
 from edge_agent.config import AgentConfig
 from fedbed import memory
 
@@ -41,6 +42,7 @@ class WorkerProcess:
         self._process: Optional[subprocess.Popen[bytes]] = None
         self._answers: queue.Queue[Optional[Dict[str, Any]]] = queue.Queue()
         self._reader: Optional[threading.Thread] = None
+        self._killed_for = ""
 
     @property
     def pid(self) -> int:
@@ -56,7 +58,8 @@ class WorkerProcess:
         config = self._config
         environment = dict(os.environ)
         # What a worker runs may come from others.
-        environment.pop(enrolment.VARIABLE, None)
+        for secret in (enrolment.VARIABLE, PASSWORD):
+            environment.pop(secret, None)
         # The worker's interpreter need not have fedbed installed: it finds ours.
         source = str(_source(config.state_dir))
         inherited = environment.get("PYTHONPATH")
@@ -132,8 +135,9 @@ class WorkerProcess:
             self.kill()
         self._finish()
 
-    def kill(self) -> None:
-        """End the child at once."""
+    def kill(self, reason: str = "") -> None:
+        """End the child at once; a reason stands in the news of its death."""
+        self._killed_for = self._killed_for or reason
         if self._process is not None and self._process.poll() is None:
             # It leads a process group of its own: what the app has started goes with it.
             with contextlib.suppress(ProcessLookupError):
@@ -178,6 +182,8 @@ class WorkerProcess:
         except subprocess.TimeoutExpired:
             self.kill()
             return "the worker closed its output and went on"
+        if self._killed_for:
+            return f"the worker was {self._killed_for}"
         if code == -signal.SIGKILL:
             return "the worker was killed (signal 9), perhaps because memory ran out"
         how = f"signal {-code}" if code < 0 else f"exit code {code}"

@@ -80,6 +80,20 @@ async def leave(node_id: str, node: NodeDep, centre: CentreDep) -> dict[str, str
     return {"left": node.name}
 
 
+@router.post("/nodes/{node_id}/rest")
+async def rest(
+    node_id: str, node: NodeDep, centre: CentreDep, resting: bool = True
+) -> dict[str, Any]:
+    """Take no new work, as the node itself; or with `resting=false` take it again.
+
+    What an operator or the coordinator has drained, the node can't undo.
+    """
+    if node.id != node_id:
+        raise Refused("a node can only drain itself")
+    centre.fleet.rest(node, resting)
+    return {"name": node.name, "drained": node.drained}
+
+
 @router.post("/nodes/{name}/drain")
 async def drain(
     name: str, _caller: OperatorDep, centre: CentreDep, drained: bool = True

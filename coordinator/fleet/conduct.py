@@ -52,7 +52,7 @@ class Conduct:
         self._live.say(said[:TEXT_CHARS], run=refusal.run, node=member.id)
         log.warning("%s", said)
         if offences.sets_aside(member.offences, self._most) and not member.set_aside:
-            member.drained = True
+            member.drained, member.drained_itself = True, False
             member.set_aside = offences.reason(member.offences, refusal.text)[:TEXT_CHARS]
             self._live.say(f"{member.name} is {member.set_aside}", node=member.id)
             self.on_set_aside(member)
@@ -80,12 +80,12 @@ class Conduct:
 
     def keep(self, member: Member) -> None:
         """Write down whether a node gets work, and why not."""
-        standing = (member.drained, member.set_aside, member.offences)
+        standing = (member.drained, member.drained_itself, member.set_aside, member.offences)
 
         def store(session: Session) -> None:
             row = session.get(tables.Node, member.id)
             if row is not None:
-                row.drained, row.set_aside, row.offences = standing
+                row.drained, row.drained_itself, row.set_aside, row.offences = standing
 
         self._database.note(store)
 

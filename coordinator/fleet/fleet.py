@@ -32,6 +32,8 @@ class Member:
     contact: Contact = field(default_factory=Contact)
     has_polled: bool = False
     drained: bool = False
+    drained_itself: bool = False
+    """Whether that was its own wish, which it may take back."""
     set_aside: str = ""
     """Why it is drained, if the coordinator did that."""
     offences: int = 0
@@ -106,6 +108,7 @@ class Fleet:
             apps_allowed=request.apps_allowed,
             contact=known.contact if known else Contact(),
             drained=known.drained if known else False,
+            drained_itself=known.drained_itself if known else False,
             set_aside=known.set_aside if known else "",
             offences=known.offences if known else 0,
             live=known.live if known else False,

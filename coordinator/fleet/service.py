@@ -22,7 +22,7 @@ from coordinator.live import Live
 from coordinator.runs.board import Board
 from coordinator.store import tables
 from coordinator.store.database import Database
-from fedbed.errors import FedbedError, NotAdmitted
+from fedbed.errors import FedbedError, NotAdmitted, Refused
 from fedbed.link.messages import (
     JoinReply,
     JoinRequest,
@@ -37,6 +37,8 @@ from fedbed.logs import printable
 log = logging.getLogger("fedbed.fleet")
 Peer = tuple[str, int]
 TROUBLE_LENGTH = 200
+NOTHING_TOLD = (None, False)
+"""What a node assumes that has just joined: it is in no run, and not drained."""
 
 
 class FleetService:
@@ -61,7 +63,8 @@ class FleetService:
         self._board = board
         self._live = live
         self._polls: dict[str, asyncio.Future[None]] = {}
-        self._told_run: dict[str, str | None] = {}
+        self._told: dict[str, tuple[str | None, bool]] = {}
+        """Of each node: the run that it was told to take part in, and whether it is drained."""
         self._peers: dict[Peer, str] = {}
         """Which node polls over which connection, by the address at its far end."""
         self._stopping = False
@@ -93,7 +96,7 @@ class FleetService:
             self._access.turn_away(enrolment, request.name)
             raise
         self.wake(member.id)
-        self._told_run.pop(member.id, None)
+        self._told.pop(member.id, None)
         try:
             await self._database.write(lambda s: _save(s, member, enrolment))
         except Exception:
@@ -115,18 +118,38 @@ class FleetService:
         self.leave(member)
         self.fleet.forget(member.id)
         self.wake(member.id)
-        self._told_run.pop(member.id, None)
+        self._told.pop(member.id, None)
         await self._database.write(lambda s: _forget(s, member.id))
         self._live.say(f"{member.name} was removed", node=member.id)
         self.on_change()
 
     def drain(self, member: Member, drained: bool) -> None:
         """Give a node no new work, or forgive its offences and give it work again."""
-        member.drained = drained
+        member.drained, member.drained_itself = drained, False
         if not drained:
             member.set_aside, member.offences = "", 0
+        self._standing_changed(member, "is drained" if drained else "takes work again")
+
+    def rest(self, member: Member, resting: bool) -> None:
+        """A node asks for no new work, or for work again.
+
+        Refused if it asks for work that others have withheld from it.
+        """
+        if resting == member.drained:
+            return
+        if not resting and not member.drained_itself:
+            raise Refused(
+                f"{member.name} is {member.set_aside or 'drained by an operator'}: only an "
+                f"operator can change that (`fedbed nodes resume {member.name}`)"
+            )
+        member.drained = member.drained_itself = resting
+        said = "is drained" if resting else "takes work again"
+        self._standing_changed(member, f"{said}, as it asked for itself")
+
+    def _standing_changed(self, member: Member, said: str) -> None:
         self.conduct.keep(member)
-        self._live.say(f"{member.name} {'is drained' if drained else 'takes work again'}")
+        self._live.say(f"{member.name} {said}", node=member.id)
+        self.wake(member.id)
         self.on_change()
 
     async def run_is_over(self, run: str) -> None:
@@ -251,17 +274,19 @@ class FleetService:
         if not member.drained or self._board.is_working(member.id):
             item = self._board.item_for(member.id, request.holding)
         drop = self._board.stale(member.id, request.holding)
-        if item is None and not drop and self._told_run.get(member.id) == run:
+        news = (run, member.drained)
+        if item is None and not drop and self._told.get(member.id, NOTHING_TOLD) == news:
             return None
-        self._told_run[member.id] = run
+        self._told[member.id] = news
         if item is not None:
             member.progress = 0.0
             self._live.changed()
-        return PollReply(POLL_S, item, drop, run, busy_poll_s(len(self.fleet)))
+        return PollReply(POLL_S, item, drop, run, busy_poll_s(len(self.fleet)), member.drained)
 
     def _nothing_new(self, member: Member) -> PollReply:
         run = self.run_of(member.id)
-        return PollReply(POLL_S, run=run, busy_poll_s=busy_poll_s(len(self.fleet)))
+        busy_s = busy_poll_s(len(self.fleet))
+        return PollReply(POLL_S, run=run, busy_poll_s=busy_s, drained=member.drained)
 
     def _watch(self, member: Member) -> None:
         """Look again when the node would count as lost."""
@@ -330,6 +355,7 @@ def _member(row: tables.Node) -> Member:
         compressors=row.compressors,
         apps_allowed=row.apps_allowed,
         drained=row.drained,
+        drained_itself=row.drained_itself,
         set_aside=row.set_aside,
         offences=row.offences,
     )

@@ -27,6 +27,7 @@ class Node(Base):
     apps_allowed: Mapped[bool]
     joined_at: Mapped[float] = mapped_column(Float)
     drained: Mapped[bool] = mapped_column(default=False, server_default=false())
+    drained_itself: Mapped[bool] = mapped_column(default=False, server_default=false())
     set_aside: Mapped[str] = mapped_column(Text, default="", server_default="")
     """Why the coordinator gives it no more work; empty if it does, or an operator said so."""
     offences: Mapped[int] = mapped_column(Integer, default=0, server_default="0")

@@ -201,6 +201,8 @@ class PollReply:
     Nodes only stamp samples by it: nothing that they do depends on it."""
     held_s: float = 0.0
     """For how long the poll was kept open: the rest of the node's wait was the way and back."""
+    drained: bool = False
+    """Whether the node gets no new work, by its own wish or another's."""
 
 
 @dataclass

@@ -198,6 +198,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._json({"item": item, "status": "stored"})
         elif self.command == "DELETE":
             self._json({"left": "it"})
+        elif "/rest?" in self.path:
+            self._json({"name": "it", "drained": self.path.endswith("true")})
         elif self.path == "/api/v1/nodes":
             name = json.loads(body)["name"]
             token = f"token-{len([s for s in peer.seen if s.path == self.path])}"

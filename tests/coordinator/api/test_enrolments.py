@@ -150,6 +150,7 @@ ROUTES = [
 ]
 OPEN_TO_ALL = {"/api/v1/health", "/api/v1/session"}
 OF_NODES = {"/api/v1/nodes", "/api/v1/nodes/{node_id}/work", "/api/v1/nodes/{node_id}"}
+OF_NODES |= {"/api/v1/nodes/{node_id}/rest"}
 OF_NODES |= {"/api/v1/work/{item}/result", "/api/v1/blobs/{sha256}"}
 
 

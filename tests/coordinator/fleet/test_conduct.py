@@ -130,6 +130,10 @@ async def test_after_three_a_node_is_set_aside_until_it_is_forgiven(tmp_path: Pa
         await served.send([node], "run.000009")
         assert (await node.poll(0.0)).json()["work"] is None
         assert (await node.put(waiting, node.result(waiting, MODEL))).status_code == 403
+        wish = f"/api/v1/nodes/{node.id}/rest?resting=false"
+        refused = await served.client.post(wish, headers=node.headers)
+        assert refused.status_code == 403
+        assert "pi-1 is set aside after 3 offences" in refused.json()["detail"]
     async with serving(tmp_path) as again:
         node = await again.join("pi-1")
         await node.poll(0.0)
@@ -177,8 +181,17 @@ async def test_a_drained_node_is_drained_after_a_restart_too(tmp_path: Path) -> 
     async with serving(tmp_path) as served:
         await served.join("pi-1")
         assert (await served.client.post("/api/v1/nodes/pi-1/drain")).is_success
+        other = await served.join("pi-2")
+        wish = await served.client.post(f"/api/v1/nodes/{other.id}/rest", headers=other.headers)
+        assert wish.is_success
+        await record(served, "pi-2")  # by the writer, behind what it has to write
     async with serving(tmp_path) as again:
-        assert again.member(await again.join("pi-1")).drained
+        first, second = again.member(await again.join("pi-1")), await again.join("pi-2")
+        assert (first.drained, first.drained_itself) == (True, False)
+        member = again.member(second)
+        assert (member.drained, member.drained_itself) == (True, True)
+        again.centre.fleet.rest(member, False)
+        assert not member.drained
 
 
 async def test_the_run_s_process_says_of_a_result_what_the_door_could_not_see(

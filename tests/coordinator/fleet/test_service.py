@@ -134,6 +134,61 @@ async def test_a_drained_node_gets_no_new_work(served: Served) -> None:
     assert (await node.poll(0.0)).json()["work"]["id"] == "run.000001.0"
 
 
+async def rest(served: Served, node: Node, resting: bool = True) -> tuple[int, str]:
+    """Ask for no new work, as a node; returns the status and what was said."""
+    answer = await served.client.post(
+        f"/api/v1/nodes/{node.id}/rest", params={"resting": resting}, headers=node.headers
+    )
+    return answer.status_code, answer.text
+
+
+async def test_a_node_may_drain_itself_and_take_that_back(served: Served) -> None:
+    node = await served.join("pi-1")
+    await settled(served, node)
+    assert await rest(served, node) == (200, '{"name":"pi-1","drained":true}')
+    assert served.state(node) == "drained"
+    await served.send([node])
+    reply = (await node.poll(0.0)).json()
+    assert (reply["work"], reply["drained"]) == (None, True)
+    assert await rest(served, node, resting=False) == (200, '{"name":"pi-1","drained":false}')
+    reply = (await node.poll(0.0)).json()
+    assert (reply["work"]["id"], reply["drained"]) == ("run.000001.0", False)
+
+
+async def test_a_node_drains_no_other(served: Served) -> None:
+    one, two = await served.join("pi-1"), await served.join("pi-2")
+    path = f"/api/v1/nodes/{one.id}/rest"
+    assert (await served.client.post(path, headers=two.headers)).status_code == 403
+    assert (await served.client.post(path)).status_code == 401
+    assert not served.member(one).drained
+
+
+@pytest.mark.parametrize("asked_before", [True, False])
+async def test_what_an_operator_has_drained_a_node_cannot_resume(
+    served: Served, asked_before: bool
+) -> None:
+    node = await served.join("pi-1")
+    if asked_before:
+        await rest(served, node)
+    await served.client.post("/api/v1/nodes/pi-1/drain")
+    assert (await rest(served, node))[0] == 200, "it is so already"
+    status, said = await rest(served, node, resting=False)
+    assert status == 403
+    assert "pi-1 is drained by an operator: only an operator can change that" in said
+    assert served.member(node).drained
+    await served.client.post("/api/v1/nodes/pi-1/drain", params={"drained": "false"})
+    assert not served.member(node).drained
+
+
+async def test_a_node_hears_at_once_that_it_is_drained(served: Served) -> None:
+    node = await served.join("pi-1")
+    await settled(served, node)
+    poll = asyncio.create_task(node.poll())
+    await until(lambda: served.member(node).contact.open_polls == 1, served.centre.live)
+    await served.client.post("/api/v1/nodes/pi-1/drain")
+    assert (await asyncio.wait_for(poll, 5)).json()["drained"] is True
+
+
 async def test_a_removed_node_has_no_poll_and_no_credential(served: Served) -> None:
     node = await served.join("pi-1")
     await settled(served, node)

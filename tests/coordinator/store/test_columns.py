@@ -12,7 +12,13 @@ from coordinator.store import tables
 from coordinator.store.columns import add_missing
 from coordinator.store.database import Database
 
-LATER = [("nodes", "drained"), ("nodes", "set_aside"), ("nodes", "offences"), ("work", "former")]
+LATER = [
+    ("nodes", "drained"),
+    ("nodes", "drained_itself"),
+    ("nodes", "set_aside"),
+    ("nodes", "offences"),
+    ("work", "former"),
+]
 
 
 def test_missing_columns_are_added_once_and_rows_keep_what_they_have() -> None:
