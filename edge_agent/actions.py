@@ -35,7 +35,8 @@ class Actions:
         self._activity = activity
         self._led = led
         self._event = event
-        self._node_id = self._token = ""
+        self._node_id = ""
+        self._token = ""  # nosec B105 # none yet
 
     def joined(self, node_id: str, token: str) -> None:
         """Note who the node is at the coordinator; called again when that has changed."""

@@ -15,7 +15,7 @@ from fedbed.errors import UsageError
 from fedbed.link import trust
 from fedbed.units import parse_duration
 
-ADDRESS, PASSWORD = "FEDBED_BROKER", "FEDBED_BROKER_PASSWORD"  # nosec B105 # names of variables
+ADDRESS, PASSWORD = "FEDBED_BROKER", "FEDBED_BROKER_PASSWORD"
 _PORTS = {"mqtt": 1883, "mqtts": 8883}
 SHORTEST_INTERVAL_S = 0.1
 

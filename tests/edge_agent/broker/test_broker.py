@@ -283,19 +283,19 @@ def test_why_it_cannot_connect_is_said_in_one_line(
     caplog.set_level(logging.INFO)
     (tmp_path / "wrong").write_text("wr0ng")
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        changes: dict[str, Any] = {
+        cases: dict[str, dict[str, Any]] = {
             "password": {"password_file": tmp_path / "wrong"},
             "user": {"user": "nobody"},
             "closed port": {"port": 1},
             "other program": {"port": listener.getsockname()[1]},
-        }[what]
+        }
         expected = {
             "password": "doesn't know the user 'pi-1' by this password",
             "user": "doesn't know the user 'nobody' by this password",
             "closed port": "no answer from the broker at mqtt://127.0.0.1:1 (Connection refused)",
             "other program": "doesn't answer like an MQTT broker",
         }[what]
-        start(shared, **changes)
+        start(shared, **cases[what])
         until(lambda: warnings(caplog), "the line")
         time.sleep(2.5 if what == "closed port" else 0)
         (line,) = warnings(caplog)
