@@ -11,6 +11,8 @@ import httpx
 import psutil
 import pytest
 
+from fedbed.telemetry import topics
+from tests.broker import Broker, broker, until
 from tests.parts import need
 
 pytestmark = pytest.mark.e2e
@@ -98,7 +100,31 @@ def test_the_daemon_imports_nothing_heavy() -> None:
     assert "psutil" in loaded
 
 
-def test_the_daemon_runs_on_python_38(start: Start, url: str, tmp_path: Path) -> None:
+@pytest.fixture(scope="module")
+def mosquitto(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Broker]:
+    with broker(tmp_path_factory.mktemp("broker")) as made:
+        yield made
+
+
+def broker_flags(mosquitto: Broker) -> list[str]:
+    flags = ["--broker", mosquitto.tls_url, "--broker-ca", str(mosquitto.ca)]
+    return [*flags, "--broker-password-file", str(mosquitto.password_file)]
+
+
+def test_with_a_broker_it_takes_30_mb_at_most_too(
+    start: Start, url: str, mosquitto: Broker, tmp_path: Path
+) -> None:
+    flags = [*agent_flags(url, tmp_path), *broker_flags(mosquitto)]
+    agent = start(sys.executable, "-m", "edge_agent", *flags)
+    join(url, "pi-1", agent, tmp_path / "log")
+    with mosquitto.client("operator", topics.topic("pi-1", topics.SAMPLES)) as reader:
+        until(lambda: reader.messages, "what the agent says")
+    assert psutil.Process(agent.pid).memory_info().rss <= LIMIT_BYTES
+
+
+def test_the_daemon_runs_on_python_38(
+    start: Start, url: str, mosquitto: Broker, tmp_path: Path
+) -> None:
     old = os.environ.get("FEDBED_PYTHON38", "")
     need(bool(old), "FEDBED_PYTHON38 names no interpreter of Python 3.8")
     venv = tmp_path / "venv"
@@ -116,8 +142,10 @@ def test_the_daemon_runs_on_python_38(start: Start, url: str, tmp_path: Path) ->
     ]
     subprocess.run(install, check=True)
     flags = [*agent_flags(url, tmp_path), "--worker-python", sys.executable]
-    agent = start(python, "-m", "edge_agent", *flags)
+    agent = start(python, "-m", "edge_agent", *flags, *broker_flags(mosquitto))
     join(url, "pi-1", agent, tmp_path / "log")
+    with mosquitto.client("operator", topics.topic("pi-1", topics.SAMPLES)) as reader:
+        until(lambda: reader.messages, "what the agent says to the broker")
     (node,) = httpx.get(f"{url}/api/v1/nodes").json()
     assert node["profile"]["python"].startswith("3.8.")
     with httpx.Client(base_url=url, timeout=30) as client:
