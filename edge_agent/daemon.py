@@ -61,7 +61,7 @@ class Daemon:
         activity = Activity()
         self._executor = Executor(config, self._spool, self._blobs, activity)
         self._clock = Clock()
-        self._telemetry = Telemetry(config, self._executor, activity)
+        self._telemetry = Telemetry(config, self._executor, activity, self._clock)
         self._node_id = ""
         self._has_joined = False
         self._poll_s = self._busy_poll_s = 1.0

@@ -281,7 +281,8 @@ class FleetService:
         if item is not None:
             member.progress = 0.0
             self._live.changed()
-        return PollReply(POLL_S, item, drop, run, busy_poll_s(len(self.fleet)), member.drained)
+        busy_s = busy_poll_s(len(self.fleet))
+        return PollReply(POLL_S, item, drop, run, busy_s, drained=member.drained)
 
     def _nothing_new(self, member: Member) -> PollReply:
         run = self.run_of(member.id)
