@@ -288,7 +288,7 @@ _AT_THE_CENTRE = (
         "fedbed_phase", COORDINATOR, "when a node's part of a round is in, for each of its phases",
         "What a node did when: the round as a Gantt chart.", (_RUN, _NODE),
         (
-            _text("phase", "wait, download, train, upload or idle, from this point's time on"),
+            _text("phase", "wait, download, train, test, upload or idle; from this time on"),
             _count("round", "the round that it belongs to"),
         ),
     ),
