@@ -35,6 +35,8 @@ events {{}}
 http {{
   access_log off;
   client_max_body_size 64m;
+  # In memory: nginx's worker may not write into a folder of root's.
+  client_body_buffer_size 8m; proxy_max_temp_file_size 0;
   client_body_temp_path {folder}/1; proxy_temp_path {folder}/2; fastcgi_temp_path {folder}/3;
   uwsgi_temp_path {folder}/4; scgi_temp_path {folder}/5;
   map $arg_precision $unit {{ default n; s s; ms ms; us u; ns n; }}
