@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import insert
 from sqlalchemy.orm import Session
@@ -13,17 +13,23 @@ from sqlalchemy.orm import Session
 from coordinator.access.service import AccessService
 from coordinator.fleet.service import FleetService
 from coordinator.live import EVENTS_KEPT, Live, Picture
+from coordinator.runs.active import ActiveRun
 from coordinator.runs.board import Board
 from coordinator.runs.exchange import Exchange
+from coordinator.runs.progress import Progress
 from coordinator.runs.service import RunService
-from coordinator.settings import ENROLLED, Settings
+from coordinator.settings import ENROLLED, Influx, Settings
 from coordinator.store import tables
 from coordinator.store.blobs import BlobStore
 from coordinator.store.database import Database, Row
 from coordinator.store.latest import LatestBlobs
 from coordinator.store.space import WAITING, Space
+from coordinator.telemetry.tally import Tally
 from fedbed import __version__
 from fedbed.errors import FedbedError
+
+if TYPE_CHECKING:
+    from coordinator.telemetry.recorder import Recorder
 
 _INSERT_EVENT = insert(tables.Base.metadata.tables[tables.Event.__tablename__])
 TICK_S = 1.0
@@ -63,6 +69,9 @@ class Centre:
             settings.twins_dir or folder / "twins",
             self.blobs,
         )
+        self.tally = Tally()
+        self.recorder = None if settings.influx is None else self._make_recorder(settings.influx)
+        """Writes to InfluxDB; None where none is configured."""
         self._started = time.monotonic()
         self._ticker: asyncio.Task[None] | None = None
 
@@ -77,7 +86,7 @@ class Centre:
             ) from error
         self.database.start()
         self.live.remember(self.database.read(_latest_events))
-        self.live.on_event = lambda event: self.database.note(Row(_INSERT_EVENT, event))
+        self.live.on_event = self._keep_event
         self.access.start()
         self.fleet.run_of = self.runs.run_of
         self.fleet.on_change = self.runs.fleet_changed
@@ -85,6 +94,12 @@ class Centre:
         self.exchange.judge.on_refused = self.fleet.conduct.refused
         self.runs.on_over = self.fleet.run_is_over
         self.exchange.start()
+        self.runs.on_publish = self._published
+        self.runs.on_end = self._ended
+        if self.recorder is not None:
+            self.recorder.start()
+            self.exchange.on_taken = self.recorder.taken
+            self.runs.samples = self.recorder.samples
         self.runs.start()
         self._ticker = asyncio.create_task(self._tick())
 
@@ -101,6 +116,8 @@ class Centre:
                 await self._ticker
         self.fleet.stop()
         await self.runs.stop()
+        if self.recorder is not None:
+            await self.recorder.stop()
         self.database.stop()
 
     def snapshot(self) -> dict[str, Any]:
@@ -116,6 +133,29 @@ class Centre:
             "runs": self.runs.view.newest(),
             "events": self.live.events()[-40:],
         }
+
+    def _make_recorder(self, influx: Influx) -> Recorder:
+        # Its library takes a second to import and 15 MB, for nothing without a database.
+        from coordinator.telemetry.recorder import Recorder
+
+        return Recorder(
+            influx, self.settings.state_dir, self.live, self.fleet, self.board, self.runs
+        )
+
+    def _published(self, run: ActiveRun, kind: str, data: Any) -> None:
+        self.tally.published(run.id, kind, data)
+        if self.recorder is not None:
+            self.recorder.published(run, kind, data)
+
+    def _ended(self, run_id: str, state: str, shown: Progress) -> None:
+        self.tally.ended(run_id)
+        if self.recorder is not None:
+            self.recorder.ended(run_id, state, shown)
+
+    def _keep_event(self, event: dict[str, Any], fault: bool) -> None:
+        self.database.note(Row(_INSERT_EVENT, event))
+        if self.recorder is not None:
+            self.recorder.event(event, fault)
 
     async def _tick(self) -> None:
         while True:

@@ -25,8 +25,8 @@ class Live:
 
     def __init__(self) -> None:
         self.version = 1
-        self.on_event: Callable[[dict[str, Any]], None] = lambda _event: None
-        """Called with each event as it happens."""
+        self.on_event: Callable[[dict[str, Any], bool], None] = lambda _event, _fault: None
+        """Called with each event as it happens, and whether something went wrong."""
         self.gather_s = GATHER_S
         self._changed = asyncio.Event()
         self._events: deque[dict[str, Any]] = deque(maxlen=EVENTS_KEPT)
@@ -37,11 +37,11 @@ class Live:
         self._changed.set()
         self._changed = asyncio.Event()
 
-    def say(self, text: str, run: str = "", node: str = "") -> dict[str, Any]:
-        """Note an event: one sentence; returns it."""
+    def say(self, text: str, run: str = "", node: str = "", fault: bool = False) -> dict[str, Any]:
+        """Note an event: one sentence; returns it. fault: whether something went wrong."""
         event = {"at": time.time(), "run": run, "node": node, "text": printable(text)}
         self._events.append(event)
-        self.on_event(event)
+        self.on_event(event, fault)
         self.changed()
         return event
 

@@ -5,11 +5,12 @@ from __future__ import annotations
 import argparse
 import ipaddress
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from coordinator.fleet.offences import MAX_OFFENCES
-from fedbed import __version__
+from fedbed import __version__, secret
 from fedbed.cli.parser import Parser, count
 from fedbed.errors import UsageError
 
@@ -18,6 +19,25 @@ OPEN = "open"
 ENROLLED = "enrolled"
 MOST_PER_ADDRESS = 512
 """Connections, two for each node: boards have an address each, and 256 may share a router's."""
+INFLUX_TOKEN = "FEDBED_INFLUX_TOKEN"  # nosec B105 # the variable's name
+
+
+@dataclass(frozen=True)
+class Influx:
+    """Which InfluxDB the coordinator writes to; 1.8 knows buckets as databases."""
+
+    url: str
+    org: str = "fedbed"
+    bucket: str = "fedbed"
+    given_token: str = field(default="", repr=False)
+    token_file: Path | None = None
+    """Where the token lies; looked at again when the database doesn't know it."""
+
+    def token(self) -> str:
+        """Return the token as it is now; empty where none is needed. Raises as `secret.read`."""
+        if self.token_file is None:
+            return self.given_token
+        return secret.read(self.token_file, "--influx-token-file")
 
 
 @dataclass(frozen=True)
@@ -38,6 +58,8 @@ class Settings:
     tls_dir: Path | None = None
     """A folder that `fedbed ca` made, instead of the two."""
     most_per_address: int = MOST_PER_ADDRESS
+    influx: Influx | None = None
+    """None: nothing is written to a database of samples."""
 
     @property
     def tls(self) -> bool:
@@ -106,10 +128,41 @@ def parser() -> argparse.ArgumentParser:
         help="after N offences, such as updates with NaN, a node gets no more work; 0: never mind "
         "(default: %(default)s)",
     )
+    _add_influx(p)
     add("--ready-file", type=Path, metavar="FILE", help="write the address here once it listens")
     add("--stop-with-parent", action="store_true", help="stop when standard input is closed")
     add("--version", action="version", version=f"fedbed {__version__}")
     return p
+
+
+def _add_influx(p: Parser) -> None:
+    env = os.environ.get
+    p.add_argument(
+        "--influx-url",
+        metavar="URL",
+        default=env("FEDBED_INFLUX_URL", ""),
+        help="write rounds, nodes and events to this InfluxDB (default: $FEDBED_INFLUX_URL; "
+        "without either, nothing is written)",
+    )
+    p.add_argument(
+        "--influx-org",
+        metavar="NAME",
+        default=env("FEDBED_INFLUX_ORG", "fedbed"),
+        help="its organisation (default: $FEDBED_INFLUX_ORG or fedbed)",
+    )
+    p.add_argument(
+        "--influx-bucket",
+        metavar="NAME",
+        default=env("FEDBED_INFLUX_BUCKET", "fedbed"),
+        help="its bucket (default: $FEDBED_INFLUX_BUCKET or fedbed)",
+    )
+    p.add_argument(
+        "--influx-token-file",
+        type=Path,
+        metavar="FILE",
+        help=f"file with a token that may read and write the bucket (default: ${INFLUX_TOKEN}, the "
+        "token itself)",
+    )
 
 
 def parse(argv: list[str]) -> Settings:
@@ -143,7 +196,38 @@ def parse(argv: list[str]) -> Settings:
         tls_dir=args.tls,
         most_per_address=args.connections_per_address,
         max_offences=args.max_offences,
+        influx=_influx(args),
     )
+
+
+def _influx(args: argparse.Namespace) -> Influx | None:
+    if not args.influx_url:
+        return None
+    try:
+        parts = urlsplit(args.influx_url)
+        is_address = parts.scheme in ("http", "https") and bool(parts.hostname)
+        _ = parts.port  # ValueError for one that is no port
+    except ValueError:
+        is_address = False
+    # Part of a log line and of requests' heads.
+    is_plain = args.influx_url.isascii() and args.influx_url.isprintable()
+    if not is_address or not is_plain or parts.query or parts.fragment:
+        raise UsageError(
+            f"--influx-url: '{args.influx_url}' is no address; give one such as http://pc:8086"
+        )
+    if parts.username or parts.password:
+        raise UsageError(
+            f"--influx-url: everybody sees flags; give a token with ${INFLUX_TOKEN} or "
+            "--influx-token-file instead of a password in the address"
+        )
+    file = args.influx_token_file and args.influx_token_file.resolve()
+    try:
+        token = secret.given(file, "--influx-token-file", INFLUX_TOKEN)
+    except OSError as error:
+        raise UsageError(
+            f"--influx-token-file: '{file}' can't be read ({error.strerror or error})"
+        ) from error
+    return Influx(args.influx_url.rstrip("/"), args.influx_org, args.influx_bucket, token, file)
 
 
 def _check_tls_flags(args: argparse.Namespace) -> None:

@@ -49,12 +49,12 @@ class Conduct:
         member.offences += 1
         which = offences.counted(member.offences, self._most)
         said = f"{member.name}: {which}: {refusal.text}"
-        self._live.say(said[:TEXT_CHARS], run=refusal.run, node=member.id)
+        self._live.say(said[:TEXT_CHARS], run=refusal.run, node=member.id, fault=True)
         log.warning("%s", said)
         if offences.sets_aside(member.offences, self._most) and not member.set_aside:
             member.drained, member.drained_itself = True, False
             member.set_aside = offences.reason(member.offences, refusal.text)[:TEXT_CHARS]
-            self._live.say(f"{member.name} is {member.set_aside}", node=member.id)
+            self._live.say(f"{member.name} is {member.set_aside}", node=member.id, fault=True)
             self.on_set_aside(member)
         self.keep(member)
 

@@ -221,7 +221,7 @@ class FleetService:
         had, member.trouble = member.trouble, printable(trouble[:TROUBLE_LENGTH])
         if bool(had) != bool(trouble):
             said = member.trouble or "it goes on"
-            self._live.say(f"{member.name}: {said}", node=member.id)
+            self._live.say(f"{member.name}: {said}", node=member.id, fault=bool(trouble))
 
     def state(self, member: Member) -> NodeState:
         """Return a node's state as it is now."""
@@ -311,8 +311,9 @@ class FleetService:
             self._live.say(f"{member.name} joined", node=member.id)
             self._board.node_back(member.id)
         else:
-            why = "left" if member.contact.left else "is lost"
-            self._live.say(f"{member.name} {why}", node=member.id)
+            has_left = member.contact.left
+            why = "left" if has_left else "is lost"
+            self._live.say(f"{member.name} {why}", node=member.id, fault=not has_left)
             self._board.node_lost(member.id)
         log.info("%s is %s", member.name, "in contact" if live else "out of contact")
         self.on_change()

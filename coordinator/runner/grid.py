@@ -332,7 +332,7 @@ class EdgeGrid(Grid):
         self.bytes_down += int(event["bytes_down"])
         name = self.participants[partition].name
         text = f"{outgoing.label}: {name} tries again: {event['reason']}"
-        self._channel.publish("event", text)
+        self._channel.publish("fault", text)
 
     def _tell_traffic(self) -> None:
         self._channel.publish("traffic", {"up": self.bytes_up, "down": self.bytes_down})
@@ -365,7 +365,7 @@ class EdgeGrid(Grid):
         for partition, reason in sorted(said.items()):
             name = self.participants[partition].name
             without = "without " if partition in outgoing.missing else ""
-            self._channel.publish("event", f"{outgoing.label}: {without}{name}: {reason}")
+            self._channel.publish("fault", f"{outgoing.label}: {without}{name}: {reason}")
         for note in outgoing.notes(of_task=self.screening is not None):
             self._channel.tell("refused", **note)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,7 @@ from fedbed.errors import FedbedError
 from fedbed.units import format_duration
 
 log = logging.getLogger("fedbed.runs")
+AskSamples = Callable[[float, float], Awaitable[dict[str, Any]]]
 
 
 class ActiveRun:
@@ -48,6 +49,9 @@ class ActiveRun:
         self.outcome: dict[str, Any] | None = None
         """The process's last word: {"op": "finished"} or {"op": "failed", ...}."""
         self.waiting_for_nodes = ""
+        self.samples: AskSamples | None = None
+        """Finds out what nodes' probes have measured between two times (seconds since 1970); None
+        where no database is configured."""
         self._fleet = fleet
         self._board = board
         self._exchange = exchange
@@ -95,9 +99,9 @@ class ActiveRun:
         """Act on a message of the run's process."""
         op = message.get("op")
         if op == "nodes":
-            task = asyncio.create_task(self._answer_nodes(message))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            self._answer(self._answer_nodes(message))
+        elif op == "samples":
+            self._answer(self._answer_samples(float(message["begin"]), float(message["end"])))
         elif op == "send":
             await self._send(message)
         elif op == "watch":
@@ -157,6 +161,20 @@ class ActiveRun:
         self._watching = ""
         for task in list(self._tasks):
             task.cancel()
+
+    def _answer(self, answer: Coroutine[Any, Any, None]) -> None:
+        """Answer a question of the process, which may take a while."""
+        task = asyncio.create_task(answer)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _answer_samples(self, begin: float, end: float) -> None:
+        found: dict[str, Any] = {"error": "the coordinator can't tell"}
+        try:
+            if self.samples is not None:
+                found = await self.samples(begin, end)
+        finally:
+            self.process.tell({"event": "samples", **found})
 
     async def _send(self, message: dict[str, Any]) -> None:
         members = self.members()

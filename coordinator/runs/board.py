@@ -126,6 +126,11 @@ class Board:
                 return True
         return False
 
+    def open_for_s(self, window_id: str) -> float:
+        """Return for how long a window has been open; 0 if it isn't."""
+        window = self.windows.get(window_id)
+        return 0.0 if window is None else self._now() - window.opened_at
+
     def windows_of(self, run: str | None) -> list[Window]:
         """Return a run's open windows."""
         return [window for window in self.windows.values() if window.run == run]

@@ -52,6 +52,7 @@ _CANCELLED = (
     .values(state="cancelled")
 )
 OnReply = Callable[[str, dict[str, Any]], None]
+OnTaken = Callable[["Taken"], None]
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,20 @@ class Arrived:
     size: int
     sha256: str
     meta: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Taken:
+    """A result that its run has got, to the question `item`; open_s: since that was put."""
+
+    item: WorkItem
+    node: str
+    size: int
+    meta: dict[str, Any]
+    upload_s: float
+    open_s: float
+    expect: list[tuple[str, str, tuple[int, ...]]] | None
+    """Names, dtypes and shapes of its arrays, where they were known before."""
 
 
 @dataclass(frozen=True)
@@ -86,6 +101,7 @@ class Exchange:
         self._refused_at = -RETRY_S
         self.judge = Judge(database)
         self.on_reply: OnReply = lambda _run, _message: None
+        self.on_taken: OnTaken = lambda _taken: None
 
     def has_no_room(self) -> bool:
         """Whether results can't be kept, as far as is known: nodes try again every few seconds."""
@@ -230,9 +246,14 @@ class Exchange:
         self._settling[item] = Settling(upload, asyncio.get_running_loop().create_future())
         # The run may have asked anew since the upload began, or not yet after a restart.
         entry = self._board.get(item)
+        open_s = self._board.open_for_s(entry.window)
         if entry.window:
             self._tell(entry.run, entry.window, item, arrived.path, arrived.size, upload_s)
         self._board.done(item)
+        if entry.item is not None:
+            self.on_taken(
+                Taken(entry.item, node, arrived.size, arrived.meta, upload_s, open_s, entry.expect)
+            )
 
     def _is_settling(self, item: str, upload: Upload) -> bool:
         return item in self._settling and self._settling[item].upload is upload

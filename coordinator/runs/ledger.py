@@ -6,6 +6,7 @@ import time
 from dataclasses import asdict
 from typing import Any
 
+from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
 from coordinator.runs.progress import ENDED, Progress
@@ -62,6 +63,11 @@ class RunLedger:
                 s.query(tables.Run).order_by(tables.Run.submitted_at.desc()).limit(limit)
             )
         )
+
+    def counted(self) -> dict[str, int]:
+        """Return how many runs there are in each state that occurs."""
+        counts = select(tables.Run.state, func.count()).group_by(tables.Run.state)
+        return dict(self._database.read(lambda s: s.execute(counts).tuples().all()))
 
     async def mark_running(self, run_id: str, roster: dict[int, str], starts: int) -> None:
         """Note that the run's process is started, for the `starts`-th time."""

@@ -16,6 +16,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
+from coordinator.settings import INFLUX_TOKEN
 from fedbed import memory
 
 log = logging.getLogger("fedbed.runs")
@@ -46,6 +47,7 @@ class RunProcess:
         inherited = environment.get("PYTHONPATH")
         environment["PYTHONPATH"] = source + (os.pathsep + inherited if inherited else "")
         environment.setdefault("OMP_NUM_THREADS", "1")
+        environment.pop(INFLUX_TOKEN, None)  # a run may be foreign code
         memory.keep_freed(environment)
         with (self._folder / LOG_NAME).open("ab") as log_file:
             self._process = await asyncio.create_subprocess_exec(

@@ -38,11 +38,14 @@ class Progress:
     """Monotonic seconds."""
     ended: float | None = None
     """When the run's time stopped, likewise."""
+    entered: float = 0.0
+    """When the phase has begun, likewise."""
 
     def enter(self, phase: str, **more: Any) -> None:
         """Begin a phase."""
         self.phase = phase
-        self.ended = time.monotonic() if phase in ENDED else None
+        self.entered = time.monotonic()
+        self.ended = self.entered if phase in ENDED else None
         self.detail = str(more.get("detail", ""))
         self.round = int(more.get("round", self.round))
         self.rounds = int(more.get("rounds", self.rounds))
@@ -82,6 +85,10 @@ class Progress:
             started=0.0,
             ended=elapsed,
         )
+
+    def round_age_s(self) -> float:
+        """Return how long the round under way has taken so far; 0 between rounds."""
+        return time.monotonic() - self.entered if self.phase == "round" else 0.0
 
     def seconds_left(self) -> float | None:
         """Estimate the rest of the current phase from its steps so far; None if unknown."""

@@ -14,7 +14,7 @@ from typing import Any
 
 from coordinator.fleet.fleet import Fleet, Member
 from coordinator.live import Live
-from coordinator.runs.active import ActiveRun
+from coordinator.runs.active import ActiveRun, AskSamples
 from coordinator.runs.board import Board
 from coordinator.runs.exchange import Exchange
 from coordinator.runs.ledger import RunLedger
@@ -72,6 +72,12 @@ class RunService:
         """Awaited with a run's id before its end is known."""
         self.ledger = RunLedger(database)
         self.view = RunView(self.ledger, self._waiting, self._active)
+        self.samples: AskSamples | None = None
+        """As `ActiveRun.samples`."""
+        self.on_publish: Callable[[ActiveRun, str, Any], None] = lambda _run, _kind, _data: None
+        """Called with what a run's process shows, once it is taken in."""
+        self.on_end: Callable[[str, str, Progress], None] = lambda _run, _state, _shown: None
+        """Called with a run's last state, once that is on disk."""
 
     def start(self) -> None:
         """Resume the runs that were under way, queue those that were waiting."""
@@ -144,6 +150,14 @@ class RunService:
     def blobs_of(self, run_id: str) -> BlobStore:
         """Return a run's own blobs: nodes of other runs can't ask for them."""
         return BlobStore(self._runs_dir / run_id / "blobs")
+
+    def queued(self) -> dict[str, RunSpec]:
+        """Return the runs that wait, in order of submission."""
+        return self._waiting.specs()
+
+    def active(self) -> list[ActiveRun]:
+        """Return the runs that have their nodes."""
+        return list(self._active.values())
 
     def any_active(self) -> bool:
         """Whether a run is under way or queued."""
@@ -221,6 +235,7 @@ class RunService:
             self._on_publish,
             self._board.check,
         )
+        run.samples = self.samples
         run.progress.started = time.monotonic()
         self._active[run_id] = run
         for node in set(roster.values()):
@@ -285,6 +300,7 @@ class RunService:
                 self._live.say(
                     f"the process of {run.id} ended with code {exit_code}; resuming ({words})",
                     run=run.id,
+                    fault=True,
                 )
 
     async def _start(self, run: ActiveRun, resume: bool) -> None:
@@ -317,6 +333,7 @@ class RunService:
             "twins": str(self._twins_dir.resolve()),
             "partitions": run.spec.partitions,
             "resume": resume,
+            "has_samples": self.samples is not None,
         }
 
     async def _end(self, run_id: str, outcome: dict[str, Any], shown: Progress) -> None:
@@ -325,7 +342,8 @@ class RunService:
         await self.ledger.end(run_id, state, str(outcome.get("code", "")), detail, shown)
         await asyncio.to_thread(_tidy, self._runs_dir / run_id, state)
         said = f"run {run_id} {state}" + (f": {detail}" if detail else "")
-        self._live.say(said, run=run_id)
+        self._live.say(said, run=run_id, fault=state == "failed")
+        self.on_end(run_id, state, shown)
 
     def _spawn(self, run_id: str, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.create_task(work)
@@ -343,8 +361,9 @@ class RunService:
         run.progress.take_in(kind, data)
         if kind == "round":
             self.ledger.note_round(run.id, data)
-        elif kind == "event":
-            self._live.say(str(data), run=run.id)
+        elif kind in ("event", "fault"):
+            self._live.say(str(data), run=run.id, fault=kind == "fault")
+        self.on_publish(run, kind, data)
         self._live.changed()
 
     def _fill_vacancies(self, run: ActiveRun) -> None:

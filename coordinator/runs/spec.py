@@ -17,6 +17,8 @@ from fedbed.experiment import DownProfile, Experiment, UpProfile, loads
 from fedbed.link.messages import ADVERSARY, CLIPPING, IMAGE_SIZE, STRAGGLER, BlobRef
 
 DEFAULT_APP_START_TIMEOUT_S = 60.0
+APP_METRIC = "accuracy"
+"""What a Flower app is judged by, if it reports one."""
 MAX_NAME = 200
 MAX_APP_NODES = 100_000
 _CLIPS = "DifferentialPrivacyClientSide"
@@ -89,6 +91,13 @@ class RunSpec:
             dict(federation.select.labels),
             tuple(federation.select.names),
         )
+
+    @property
+    def metric(self) -> str:
+        """What the run is judged by."""
+        if self.kind == "app":
+            return APP_METRIC
+        return tasks.metric(experiment_of(self.experiment).task.name)
 
     @property
     def partitions(self) -> int:

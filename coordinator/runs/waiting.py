@@ -44,6 +44,10 @@ class WaitingRuns:
     def __bool__(self) -> bool:
         return bool(self._runs)
 
+    def specs(self) -> dict[str, RunSpec]:
+        """Return all of them, in order."""
+        return {run_id: waiting.spec for run_id, waiting in self._runs.items()}
+
     def add(self, run_id: str, spec: RunSpec) -> None:
         """Queue a run."""
         self._runs[run_id] = Waiting(spec)

@@ -1,0 +1,1 @@
+"""What the coordinator tells databases and monitoring of itself, its nodes and its runs."""
