@@ -8,7 +8,7 @@ from typing import Any
 
 from jinja2 import Template
 
-from coordinator.report import classes, learning, setup, summary, traffic
+from coordinator.report import classes, hardware, learning, setup, summary, traffic
 from fedbed.reporting import pages
 from fedbed.reporting.reading import writable
 
@@ -30,6 +30,7 @@ def render(result: Mapping[str, Any], predictions: Mapping[str, Any] | None = No
         learning=learning.build(result),
         classes=classes.build(result, predictions or {}),
         rounds=traffic.build(result),
+        hardware=hardware.build(result),
         setup=setup.build(result),
     )
     return writable(page)

@@ -31,6 +31,7 @@ def main() -> int:
     patience = Patience(channel)
 
     def write(state: str, error: str = "") -> None:
+        run.outcome.ask_for_samples(channel)
         patience(lambda: run.outcome.write(state, error), stoppable=False)
 
     try:

@@ -25,6 +25,8 @@ class Order:
     """Where trained twins are kept for all runs."""
     partitions: int
     resume: bool
+    has_samples: bool = False
+    """Whether the coordinator can be asked what nodes' probes have measured."""
 
     @classmethod
     def of(cls, message: dict[str, Any]) -> Order:
@@ -39,4 +41,5 @@ class Order:
             Path(message["twins"]),
             int(message["partitions"]),
             bool(message["resume"]),
+            bool(message["has_samples"]),
         )

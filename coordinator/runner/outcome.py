@@ -16,7 +16,9 @@ import numpy as np
 import psutil
 
 from coordinator.report import metrics_csv, render
+from coordinator.runner import hardware
 from coordinator.runner.adversaries import Adversaries
+from coordinator.runner.channel import Channel, RunStopped
 from coordinator.runner.driver import Driver
 from coordinator.runner.examination import Examination
 from coordinator.runner.grid import EdgeGrid
@@ -27,12 +29,10 @@ from coordinator.runner.stragglers import Stragglers
 from coordinator.runner.target import Target
 from coordinator.runner.twins import Twin
 from coordinator.runs.roster import crowd
-from fedbed import __version__, flower, tasks
+from fedbed import __version__, flower
 from fedbed.experiment import Centralised, Experiment
 from fedbed.tasks.moments import parted
 
-APP_METRIC = "accuracy"
-"""What a Flower app is judged by, if it reports one."""
 SWAP_TOLERANCE_BYTES = 64 * 1024 * 1024
 _MOST_NAMED = 4
 _PACKAGES = ("torch", "flwr", "numpy", "zstandard")
@@ -48,6 +48,8 @@ class Outcome:
         self._started_at = time.time()
         self._swap_before = psutil.swap_memory().used
         self._federated_s: float | None = None
+        self._federated_until: float | None = None
+        """Seconds since 1970."""
         self.samples: Samples | None = None
         self.adversaries: Adversaries | None = None
         self.stragglers: Stragglers | None = None
@@ -60,13 +62,30 @@ class Outcome:
         self.examination: Examination | None = None
         self.task_args: dict[str, Any] = {}
         """The task's arguments as all nodes got them, the number of classes filled in."""
-        self._metric = tasks.metric(experiment.task.name) if experiment else APP_METRIC
+        self.probed: dict[str, Any] | None = None
+        """What nodes' probes have measured; None where no database is configured."""
+        self._metric = order.spec.metric
         self.target = Target(experiment, self._metric)
 
     def federated_done(self) -> None:
         """The rounds are over; what follows is the twin."""
         if self.driver is not None:
             self._federated_s = self.driver.elapsed_s
+            self._federated_until = time.time()
+
+    def ask_for_samples(self, channel: Channel) -> None:
+        """Find out what nodes' probes have measured during the rounds, if there is who knows."""
+        if not self._order.has_samples:
+            return
+        begin = self.driver.started_at if self.driver else self._started_at
+        end = self._federated_until or time.time()
+        try:
+            answer = channel.ask("samples", begin=begin, end=end)
+        except RunStopped:
+            answer = {}
+        # One that was stopped may find the answer to an earlier question here.
+        is_ours = answer.get("event") == "samples"
+        self.probed = answer if is_ours else {"error": "the run was stopped"}
 
     def take_twin(self, twin: Twin) -> None:
         """Take over the trained twin."""
@@ -130,6 +149,7 @@ class Outcome:
             "twin": self.twin,
             "confusion": self.examination.confusion if self.examination else {},
             "nodes": self._nodes(),
+            "hardware": hardware.section(history, self._real_names(), self.probed),
             "partition": self.samples.describe() if self.samples else {},
             "classes": list(self.samples.whole.classes)
             if self.samples and self.samples.whole
@@ -256,6 +276,10 @@ class Outcome:
                 node["class_counts"] = counts[partition]
             nodes.append(node)
         return nodes
+
+    def _real_names(self) -> list[str]:
+        nodes = sorted(self.grid.participants.items()) if self.grid else []
+        return [node.host or node.name for _, node in nodes]
 
     def _model_sha256(self) -> str | None:
         """Hash the final model: names, dtypes, shapes and every bit of its arrays."""

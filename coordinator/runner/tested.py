@@ -8,11 +8,13 @@ from typing import Any
 from coordinator.runner.exchanges import Exchanged
 from fedbed.tasks import measures
 
+_KEPT = ("partition", "name", "host", "metrics", "bytes_up", "timeline")
+
 
 def of_nodes(exchanges: Sequence[Exchanged]) -> list[dict[str, Any]]:
-    """Return a row for each node that tested the model: partition, name and all its metrics."""
+    """Return a row for each node that tested the model: who, all its metrics, and what it took."""
     rows = [row for e in exchanges if e.kind.startswith("evaluate") for row in e.nodes]
-    return [{key: row[key] for key in ("partition", "name", "metrics")} for row in rows]
+    return [{key: row[key] for key in _KEPT if key in row} for row in rows]
 
 
 def together(exchanges: Sequence[Exchanged], wants: str) -> dict[str, Any] | None:

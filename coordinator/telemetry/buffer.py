@@ -19,7 +19,7 @@ MEMORY_LINES = 20_000
 """Some megabytes."""
 SPILL_LINES = 5_000
 """With more than that in memory, the oldest go to disk while the database is away."""
-DISK_BYTES = 64 * 1024 * 1024
+DISK_BYTES = 64_000_000
 BATCH_LINES = 5_000
 BATCH_CHARS = 500_000
 """A proxy before the database may take 1 MB at a time."""

@@ -98,6 +98,31 @@ def seconds(value: object) -> Shown | None:
     return Shown(repr(given), "under 1 ms" if tiny else format_duration(given))
 
 
+def percent(value: object) -> Shown | None:
+    """Show a share that is given in per cent: '34.5 %'."""
+    given = number(value)
+    return (
+        None if given is None else Shown(repr(given), f"{given:.{1 if given >= 1 else 2}f}\u202f%")
+    )
+
+
+def celsius(value: object) -> Shown | None:
+    """Show a temperature: '61.2 °C'."""
+    given = number(value)
+    return None if given is None else Shown(repr(given), f"{given:.1f}\u202f°C")
+
+
+def energy(value: object) -> Shown | None:
+    """Show an energy given in joules: '812 J', '4.1 kJ'."""
+    given = number(value)
+    if given is None:
+        return None
+    for unit, size in (("MJ", 1e6), ("kJ", 1e3)):
+        if abs(given) >= size:
+            return Shown(repr(given), f"{given / size:.1f}\u202f{unit}")
+    return Shown(repr(given), f"{given:.0f}\u202fJ")
+
+
 def moment(value: object) -> Shown | None:
     """Show a time given in seconds since 1970: '2026-05-09 14:03 UTC'."""
     given = number(value)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from coordinator.settings import INFLUX_TOKEN, Influx, parse
+from coordinator.settings import INFLUX_TOKEN, Influx, parse, parser
 from fedbed.errors import UsageError
 
 URL = "http://pc:8086"
@@ -39,6 +39,17 @@ def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_pat
     file.write_text("a-third")
     assert found is not None
     assert found.token() == "a-third"
+
+
+def test_the_page_knows_every_flag_and_variable() -> None:
+    page = (Path(__file__).parents[2] / "docs" / "influxdb.md").read_text()
+    shown = parser().format_help()
+    for kind in ("url", "org", "bucket", "token-file"):
+        assert f"`--influx-{kind}`" in page
+        assert f"--influx-{kind}" in shown
+    for kind in ("URL", "ORG", "BUCKET", "TOKEN"):
+        assert f"`FEDBED_INFLUX_{kind}`" in page
+        assert f"FEDBED_INFLUX_{kind}" in shown
 
 
 def test_a_token_is_shown_by_nothing() -> None:

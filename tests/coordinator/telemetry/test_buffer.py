@@ -94,6 +94,14 @@ def test_what_can_not_be_written_stays_in_memory(tmp_path: Path) -> None:
     assert buffer.dropped == 0
 
 
+def test_the_page_has_the_limits_of_the_code() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "influxdb.md").read_text()
+    limits = Limits()
+    assert f"memory | {limits.memory_lines:,} points" in page
+    assert f"the oldest of more than {limits.spill_lines:,}" in page
+    assert f"{limits.disk_bytes // 1_000_000} MB" in page
+
+
 def test_a_batch_is_no_larger_than_proxies_take(tmp_path: Path) -> None:
     buffer = Buffer(tmp_path)
     buffer.open()

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -73,6 +75,15 @@ async def test_only_the_time_of_the_run_counts(settings: Settings) -> None:
         },
         "pi 2": {"cpu": 40.0, "samples": 11},
     }
+
+
+def test_the_pages_own_question_for_energy_gives_the_same(database: Influx) -> None:
+    page = (Path(__file__).parents[3] / "docs" / "influxdb.md").read_text()
+    (question,) = re.findall(r"```\n(SELECT .*?)```", page, re.DOTALL)
+    for name, second in (("14:03:00Z", BEGIN_S), ("14:20:00Z", BEGIN_S + 10)):
+        question = question.replace(f"'2026-05-09T{name}'", str(second * S))
+    rows = {(row["rail"], row["sum"]) for row in database.query(question)}
+    assert rows == {("plug", 27.0), ("VDD_IN", 20.0), ("package-0", 10.0)}
 
 
 async def test_a_time_without_samples_has_none(settings: Settings) -> None:
