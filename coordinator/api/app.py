@@ -9,7 +9,18 @@ from pathlib import Path
 from fastapi import FastAPI
 from fastapi.responses import FileResponse, HTMLResponse
 
-from coordinator.api import access, blobs, enrolments, errors, live, nodes, reference, runs, work
+from coordinator.api import (
+    access,
+    blobs,
+    enrolments,
+    errors,
+    live,
+    metrics,
+    nodes,
+    reference,
+    runs,
+    work,
+)
 from coordinator.api.direct import Direct
 from coordinator.api.limits import Paced, Rates, SameSite, SmallBodies
 from coordinator.centre import Centre
@@ -44,6 +55,7 @@ def make_app(centre: Centre) -> FastAPI:
     app.state.centre = centre
     for module in (nodes, work, blobs, runs, live, enrolments):
         app.include_router(module.router, prefix="/api/v1")
+    app.include_router(metrics.router)
     lanes = [nodes.POLL, work.RESULT, blobs.BLOB]
     app.add_middleware(Direct, centre=centre, lanes=lanes)
     app.add_middleware(Paced)

@@ -67,7 +67,8 @@ class RunLedger:
     def counted(self) -> dict[str, int]:
         """Return how many runs there are in each state that occurs."""
         counts = select(tables.Run.state, func.count()).group_by(tables.Run.state)
-        return dict(self._database.read(lambda s: s.execute(counts).tuples().all()))
+        rows = self._database.read(lambda s: s.execute(counts).all())
+        return {str(row[0]): int(row[1]) for row in rows}
 
     async def mark_running(self, run_id: str, roster: dict[int, str], starts: int) -> None:
         """Note that the run's process is started, for the `starts`-th time."""

@@ -129,6 +129,7 @@ async def test_a_removed_node_is_out_at_once_and_needs_a_token_again(
 
 ROUTES = [
     ("viewer", "GET", "/api/v1/live", None),
+    ("viewer", "GET", "/metrics", None),
     ("viewer", "GET", "/api/v1/nodes", None),
     ("viewer", "GET", "/api/v1/nodes/x", None),
     ("viewer", "GET", "/api/v1/runs", None),
