@@ -304,6 +304,7 @@ _AT_THE_CENTRE = (
             _bytes("memory", "resident memory"),
             _bytes("disk_free", "in its state folder"),
             _count("nodes_online", "nodes in contact"),
+            _count("nodes_training", "nodes that work for a run"),
             _count("runs_waiting", "runs in the queue"),
             _count("waiting", "points that wait for the database"),
             _counter("dropped", "", "points that were given up because the buffer was full"),
