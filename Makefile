@@ -34,6 +34,7 @@ docs: $(VENV)/.dev ## write the generated pages anew
 	@$(BIN)/python -m fedbed.experiment.docs
 	@$(BIN)/python -m fedbed.chaos.docs
 	@$(BIN)/python -m fedbed.comparison.docs
+	@$(BIN)/python -m monitoring.dashboards
 
 bench: $(VENV)/.dev ## measure all, beside stock Flower and other peers, in about 15 minutes
 	@$(BIN)/python -m benchmarks

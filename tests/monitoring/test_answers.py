@@ -1,0 +1,70 @@
+"""Every query of every dashboard on the real engine: no error, and nothing empty."""
+
+from __future__ import annotations
+
+import pytest
+
+from fedbed.telemetry.definition import MEASUREMENTS
+from monitoring.dashboards.telegraf import CONTAINERS
+from tests.monitoring.asking import ALL, NAMES, Asked, asked
+from tests.monitoring.conftest import Lab
+from tests.monitoring.filled import CONTAINER_NAMES, NODES, RUNS
+
+QUERIES = [each for name in NAMES for each in asked(name)]
+CHOICES: dict[str, dict[str, str | list[str]]] = {
+    "all": {"run": ALL, "node": ALL, "container": ALL},
+    "one": {"run": RUNS[1], "node": NODES[2], "container": CONTAINER_NAMES[0]},
+    "two": {"run": list(RUNS), "node": list(NODES[:2]), "container": list(CONTAINER_NAMES)},
+}
+ELSEWHERE = ("one", "node, annotation Faults"), ("one", "node, annotation Nodes")
+"""Nothing has happened to the node of 'one'."""
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda query: query.where)
+def test_each_query_is_answered(lab: Lab, query: Asked) -> None:
+    for name, chosen in CHOICES.items():
+        rows = lab.ask(query.query, **chosen)
+        assert rows or (name, query.where) in ELSEWHERE, f"{name}: {query.query}"
+
+
+def test_every_measurement_is_shown_somewhere() -> None:
+    text = "\n".join(query.query for query in QUERIES)
+    for measurement in (*MEASUREMENTS, *CONTAINERS):
+        assert f'"{measurement.name}"' in text
+
+
+def values(lab: Lab, board: str, panel: str, column: str, **chosen: str | list[str]) -> set[object]:
+    """What a panel's queries answer in a column, with all runs and nodes unless told otherwise."""
+    found = [query.query for query in QUERIES if query.where.startswith(f"{board}, {panel}, ")]
+    assert found
+    chosen = {**CHOICES["all"], **chosen}
+    return {row[column] for query in found for row in lab.ask(query, **chosen) if column in row}
+
+
+def test_one_node_is_not_taken_for_another_whose_name_begins_alike(lab: Lab) -> None:
+    for chosen in ("node-1", "pi.lab"):
+        assert values(lab, "fleet", "Processor", "node", node=chosen) == {chosen}
+    assert values(lab, "fleet", "Processor", "node", node=list(NODES[:2])) == set(NODES[:2])
+    assert values(lab, "fleet", "Processor", "node", node="pi.la") == set()
+
+
+def test_numbers_at_the_top_are_right(lab: Lab) -> None:
+    assert values(lab, "fleet", "Training", "count") == {2}
+    assert values(lab, "fleet", "Offline", "count") == {1}
+    assert values(lab, "fleet", "Throttled", "count") == {1}
+    assert values(lab, "run", "Best", "metric", run=RUNS[0]) == {1 - 0.5 / 6}
+    rounds = lab.database.query(f"SELECT bytes_up FROM fedbed_round WHERE run = '{RUNS[0]}'")
+    sent = sum(row["bytes_up"] for row in rounds)
+    assert values(lab, "run", "Sent by nodes", "bytes_up", run=RUNS[0]) == {sent}
+
+
+def test_a_counter_is_shown_as_growth_in_a_second(lab: Lab) -> None:
+    name = "non_negative_derivative"
+    assert values(lab, "node", "Network", name, node="node-1") == {100}
+
+
+def test_the_gantt_has_a_row_for_each_node_and_all_phases(lab: Lab) -> None:
+    title = "The rounds as a Gantt chart"
+    assert values(lab, "run", title, "node", run=RUNS[0]) == set(NODES)
+    phases = {"wait", "download", "train", "upload", "idle"}
+    assert values(lab, "run", title, "phase", run=RUNS[0]) == phases
