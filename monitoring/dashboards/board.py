@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from grafana_foundation_sdk.builders.dashboard import (
     AnnotationQuery,
     DashboardLink,
+    DatasourceVariable,
     QueryVariable,
     Row,
 )
@@ -24,7 +25,13 @@ from grafana_foundation_sdk.models.dashboard import (
 )
 
 from monitoring.dashboards.queries import RUN, Variable, Where, events
-from monitoring.dashboards.target import EventTarget, source
+from monitoring.dashboards.target import (
+    SOURCE_NAME,
+    SOURCE_UID,
+    SOURCE_VARIABLE,
+    EventTarget,
+    source,
+)
 
 ALL = "$__all"
 
@@ -54,23 +61,24 @@ COMMUNICATION = Page(
 CONTAINERS = Page("containers", "Containers", "What does each container take on this machine?")
 PAGES = (FLEET, NODE, RUN_PAGE, COMPARE, COMMUNICATION, CONTAINERS)
 
-_SAME_TIME = "${__url_time_range}"
+_SAME_DATA = f"${{{SOURCE_VARIABLE}:queryparam}}"
+_SAME = f"${{__url_time_range}}&{_SAME_DATA}"
 TO_NODE = (
     "Open this node",
-    f"/d/{NODE.uid}?var-node=${{__value.text:percentencode}}&{_SAME_TIME}",
+    f"/d/{NODE.uid}?var-node=${{__value.text:percentencode}}&{_SAME}",
 )
 TO_NODE_OF_SERIES = (
     "Open this node",
-    f"/d/{NODE.uid}?var-node=${{__field.labels.node:percentencode}}&{_SAME_TIME}",
+    f"/d/{NODE.uid}?var-node=${{__field.labels.node:percentencode}}&{_SAME}",
 )
 TO_RUN = (
     "Open this run",
-    f"/d/{RUN_PAGE.uid}?var-run=${{__value.text:percentencode}}&{_SAME_TIME}",
+    f"/d/{RUN_PAGE.uid}?var-run=${{__value.text:percentencode}}&{_SAME}",
 )
 TO_RUN_IN_ITS_TIME = (
     "Open this run, from its beginning to its end",
     f"/d/{RUN_PAGE.uid}?var-run=${{__value.text:percentencode}}"
-    "&from=${__data.fields.begun.numeric}&to=${__data.fields.ended.numeric}",
+    f"&from=${{__data.fields.begun.numeric}}&to=${{__data.fields.ended.numeric}}&{_SAME_DATA}",
 )
 
 
@@ -88,17 +96,16 @@ def assemble(
     board = board.tags(["fedbed"]).time(since, "now").refresh(refresh).timezone("browser")
     board = board.readonly().tooltip(DashboardCursorSync.CROSSHAIR)
     board = board.links([_link(page, other) for other in PAGES if other is not page])
-    board = board.variables(list(variables)).annotations(list(annotations))
+    board = board.variables([_sources(), *variables]).annotations(list(annotations))
     for heading, panels in sections:
         if heading:
             board = board.with_row(Row(heading))
         for panel in panels:
             board = board.with_panel(panel)
     made = board.build()
-    for variable in variables:
+    for variable in made.templating.list_val or []:
         # The SDK gives all kinds of variables what only Grafana's intervals have.
-        built = variable.build()
-        built.auto = built.auto_min = built.auto_count = None
+        variable.auto = variable.auto_min = variable.auto_count = None
     for number, each in enumerate(made.panels or [], 1):
         each.id_val = number
     return made
@@ -138,14 +145,21 @@ def happenings(*, of_run: bool = False, of_node: bool = False) -> Sequence[Annot
     ]
 
 
+def _sources() -> DatasourceVariable:
+    """Return the choice between all points and means of minutes."""
+    chosen = VariableOption(selected=True, text=SOURCE_NAME, value=SOURCE_UID)
+    made = DatasourceVariable(SOURCE_VARIABLE).label("Data").type("influxdb").current(chosen)
+    return made.regex(f"/^{SOURCE_NAME}/")
+
+
 def _annotation(name: str, colour: str, query: str, *, enabled: bool) -> AnnotationQuery:
     made = AnnotationQuery().name(name).datasource(source()).enable(enabled).icon_color(colour)
     return made.target(EventTarget(name, query))
 
 
 def _link(page: Page, other: Page) -> DashboardLink:
-    address = f"/d/{other.uid}"
+    address = f"/d/{other.uid}?{_SAME_DATA}"
     if page.runs != "none" and (other.runs == "many" or other.runs == page.runs):
-        address += f"?${{{RUN.name}:queryparam}}"
+        address += f"&${{{RUN.name}:queryparam}}"
     made = DashboardLink(other.title).type(DashboardLinkType.LINK).url(address).keep_time(True)
     return made.icon("dashboard").tooltip(other.question).target_blank(False)

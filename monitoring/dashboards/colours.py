@@ -27,6 +27,7 @@ PHASES = {
     "wait": ("waiting", "#808080"),
     "download": ("downloading", "light-blue"),
     "train": ("training", "green"),
+    "test": ("testing", "yellow"),
     "upload": ("uploading", "purple"),
     "idle": ("idle", "transparent"),
 }

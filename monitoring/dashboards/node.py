@@ -11,7 +11,17 @@ from monitoring.dashboards import board
 from monitoring.dashboards.board import NODE as PAGE
 from monitoring.dashboards.colours import FLAG, FLEET_STATES, NODE_STATES
 from monitoring.dashboards.limits import CPU, DISK, MEMORY, TEMPERATURE
-from monitoring.dashboards.panels import HALF, QUARTER, THIRD, bars, lines, number, states
+from monitoring.dashboards.panels import (
+    HALF,
+    HIDDEN,
+    QUARTER,
+    THIRD,
+    bars,
+    lines,
+    listing,
+    number,
+    states,
+)
 from monitoring.dashboards.queries import (
     NODE,
     Query,
@@ -96,14 +106,27 @@ def _numbers() -> Sequence[Builder[Panel]]:
 
 
 def _doing() -> Sequence[Builder[Panel]]:
+    board_is = listing(
+        "What it is",
+        "Which board is it, and what is it set to?",
+        table(
+            "fedbed_board",
+            {"model": ("last", "model"), "power mode": ("last", "power_mode")},
+            where=_IT,
+        ),
+        width=THIRD,
+        height=4,
+    )
     return [
+        board_is.override_by_name("Time", [HIDDEN]),
         states(
             "What it does",
             "When was it idle, downloading, training, uploading or away, as it says itself?",
             over_time("fedbed_state", "state", "last", where=_IT),
             colours=NODE_STATES,
+            width=16,
             height=4,
-        )
+        ),
     ]
 
 

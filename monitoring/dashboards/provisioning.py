@@ -8,18 +8,17 @@ from __future__ import annotations
 import yaml
 
 from monitoring.dashboards import alerts
-from monitoring.dashboards.target import SOURCE_UID
+from monitoring.dashboards.target import LONG_UID, SOURCE_NAME, SOURCE_UID
 
 DASHBOARDS_FOLDER = "/var/lib/grafana/dashboards"
 """Where Grafana's container finds monitoring/grafana/dashboards/."""
-DATABASE = "fedbed"
 _MADE = "# Written by `python -m monitoring.dashboards`; change the code, not this file.\n"
 
 
 def files() -> dict[str, str]:
     """Return the files' contents by their paths below provisioning/."""
     contents = {
-        "datasources/influxdb.yml": _data_source(),
+        "datasources/influxdb.yml": _data_sources(),
         "dashboards/fedbed.yml": _provider(),
         "alerting/rules.yml": alerts.provisioned(),
     }
@@ -29,27 +28,38 @@ def files() -> dict[str, str]:
     }
 
 
-def _data_source() -> dict[str, object]:
-    """Return the data source: InfluxQL over a token, as InfluxDB 2.x takes it with a mapping."""
-    source = {
-        "name": "fedbed",
-        "uid": SOURCE_UID,
+def _data_sources() -> dict[str, object]:
+    """Return the data sources: all points for a month, and means of minutes for a year."""
+    sources = [
+        _source(SOURCE_NAME, SOURCE_UID, "fedbed", shortest="1s"),
+        _source(f"{SOURCE_NAME}, means of minutes", LONG_UID, "fedbed_long", shortest="1m"),
+    ]
+    # What was provisioned under another name before goes, so that its address can't linger.
+    return {"apiVersion": 1, "prune": True, "datasources": sources}
+
+
+def _source(name: str, uid: str, database: str, *, shortest: str) -> dict[str, object]:
+    """Ask by InfluxQL, with a token, as InfluxDB 2.x takes it where a mapping names databases.
+
+    shortest: how much time a point on a panel stands for at least.
+    """
+    return {
+        "name": name,
+        "uid": uid,
         "type": "influxdb",
         "access": "proxy",
         "url": "http://influxdb:8086",
-        "isDefault": True,
+        "isDefault": uid == SOURCE_UID,
         "editable": False,
         "jsonData": {
             "version": "InfluxQL",
-            "dbName": DATABASE,
+            "dbName": database,
             "httpMode": "POST",
-            "timeInterval": "1s",
+            "timeInterval": shortest,
             "httpHeaderName1": "Authorization",
         },
         "secureJsonData": {"httpHeaderValue1": "Token $INFLUX_TOKEN"},
     }
-    # What was provisioned under this name before goes, so that its address can't linger.
-    return {"apiVersion": 1, "prune": True, "datasources": [source]}
 
 
 def _provider() -> dict[str, object]:

@@ -10,13 +10,14 @@ from grafana_foundation_sdk.models.dashboard import AnnotationTarget, DataSource
 
 from monitoring.dashboards.queries import Query
 
-SOURCE_UID = "fedbed"
-"""Of the data source, in its provisioning file and wherever it is asked."""
+SOURCE_UID, LONG_UID = "fedbed", "fedbed-long"
+"""Of the data sources: the points themselves, and a mean of each minute, which is kept for long."""
+SOURCE_VARIABLE, SOURCE_NAME = "data", "fedbed"
 
 
 def source() -> DataSourceRef:
-    """Return the reference to the data source."""
-    return DataSourceRef(type_val="influxdb", uid=SOURCE_UID)
+    """Return the reference to the data source that is chosen on the dashboard."""
+    return DataSourceRef(type_val="influxdb", uid=f"${{{SOURCE_VARIABLE}}}")
 
 
 @dataclass

@@ -41,6 +41,8 @@ def asked(name: str) -> Iterator[Asked]:
         for target in panel["targets"]:
             yield Asked(f"{name}, {panel['title']}, {target['refId']}", target["query"])
     for variable in read["templating"]["list"]:
+        if variable["type"] != "query":
+            continue
         yield Asked(f"{name}, variable {variable['name']}", variable["query"])
     for annotation in read["annotations"]["list"]:
         yield Asked(f"{name}, annotation {annotation['name']}", annotation["target"]["query"])

@@ -28,7 +28,7 @@ CONTAINER_NAMES = ("fedbed-grafana-1", "fedbed-influxdb-1")
 STEP_S, STEPS, ROUND_S = 10, 60, 60
 _SECOND = 1_000_000_000
 _OF_PARTS = ("fedbed_round", "fedbed_twin", "fedbed_exchange", "fedbed_phase", "fedbed_event")
-_PHASES = (("wait", 0), ("download", 5), ("train", 10), ("upload", 40), ("idle", 50))
+_PHASES = (("wait", 0), ("download", 5), ("train", 10), ("test", 30), ("upload", 40), ("idle", 50))
 _TAGS = {
     "sensor": ("cpu_thermal", "GPU-therm"),
     "gpu": ("0",),

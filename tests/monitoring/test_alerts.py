@@ -134,11 +134,15 @@ def test_nothing_in_the_file_is_taken_for_a_variable_of_the_environment() -> Non
     assert "$" not in text
 
 
-def test_the_data_source_asks_with_the_token_of_the_environment() -> None:
+def test_the_data_sources_ask_with_the_token_of_the_environment() -> None:
     file = Path(FOLDER / "provisioning/datasources/influxdb.yml")
-    (source,) = yaml.safe_load(file.read_text())["datasources"]
-    assert (source["uid"], source["type"]) == ("fedbed", "influxdb")
-    assert source["url"] == "http://influxdb:8086"
-    assert source["jsonData"]["dbName"] == "fedbed"
-    assert source["jsonData"]["httpHeaderName1"] == "Authorization"
-    assert source["secureJsonData"] == {"httpHeaderValue1": "Token $INFLUX_TOKEN"}
+    sources = yaml.safe_load(file.read_text())["datasources"]
+    databases = {source["uid"]: source["jsonData"]["dbName"] for source in sources}
+    assert databases == {"fedbed": "fedbed", "fedbed-long": "fedbed_long"}
+    assert [source["isDefault"] for source in sources] == [True, False]
+    for source in sources:
+        assert (source["type"], source["url"]) == ("influxdb", "http://influxdb:8086")
+        assert source["jsonData"]["httpHeaderName1"] == "Authorization"
+        assert source["secureJsonData"] == {"httpHeaderValue1": "Token $INFLUX_TOKEN"}
+    asked = {step["datasourceUid"] for rule in RULES for step in rule["data"]}
+    assert asked == {"fedbed", "__expr__"}

@@ -66,5 +66,5 @@ def test_a_counter_is_shown_as_growth_in_a_second(lab: Lab) -> None:
 def test_the_gantt_has_a_row_for_each_node_and_all_phases(lab: Lab) -> None:
     title = "The rounds as a Gantt chart"
     assert values(lab, "run", title, "node", run=RUNS[0]) == set(NODES)
-    phases = {"wait", "download", "train", "upload", "idle"}
+    phases = {"wait", "download", "train", "test", "upload", "idle"}
     assert values(lab, "run", title, "phase", run=RUNS[0]) == phases

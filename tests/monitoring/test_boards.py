@@ -144,7 +144,7 @@ def test_every_state_that_the_definition_names_has_a_colour() -> None:
     known = by_name()
     assert said(known["fedbed_state"].field("state").meaning) == set(colours.NODE_STATES)
     assert said(known["fedbed_run"].field("state").meaning) == set(colours.RUN_STATES)
-    phases = known["fedbed_phase"].field("phase").meaning.partition(", from")[0]
+    phases = known["fedbed_phase"].field("phase").meaning.partition(";")[0]
     assert said(phases) == set(colours.PHASES)
 
 
@@ -173,3 +173,17 @@ def data_links(shown: list[dict[str, Any]]) -> list[str]:
                 if said["id"] == "links":
                     found += [link["url"] for link in said["value"]]
     return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_all_that_asks_follows_the_choice_of_the_data_source(name: str) -> None:
+    read = board(name)
+    (choice,) = (v for v in read["templating"]["list"] if v["type"] == "datasource")
+    assert choice["current"]["value"] == "fedbed"
+    chosen = {"type": "influxdb", "uid": f"${{{choice['name']}}}"}
+    for panel in panels(name):
+        assert [panel["datasource"], *(target["datasource"] for target in panel["targets"])] == [
+            chosen
+        ] * (1 + len(panel["targets"]))
+    for each in (*read["annotations"]["list"], *read["templating"]["list"]):
+        assert each.get("datasource", chosen) == chosen
