@@ -35,6 +35,8 @@ docs: $(VENV)/.dev ## write the generated pages anew
 	@$(BIN)/python -m fedbed.chaos.docs
 	@$(BIN)/python -m fedbed.comparison.docs
 	@$(BIN)/python -m monitoring.dashboards
+	@$(BIN)/python -m monitoring.dashboards.docs
+	@$(BIN)/python -m fedbed.telemetry.docs
 
 bench: $(VENV)/.dev ## measure all, beside stock Flower and other peers, in about 15 minutes
 	@$(BIN)/python -m benchmarks

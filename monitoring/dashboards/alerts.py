@@ -27,6 +27,7 @@ class Rule:
     """A reason to look. It fires once `query` has answered more than `above` for so long, or
     less than `below` where that is given.
 
+    when: what `query` asks, in words.
     summary: one sentence that says what to do; labels stand in it as `{{ .Labels.node }}`, without
     a dollar, because files of alert rules replace what begins with one.
     silence: what to make of no answer: 'OK', or 'Alerting' where the silence is the fault.
@@ -34,6 +35,7 @@ class Rule:
 
     name: str
     title: str
+    when: str
     query: str
     lasting: str
     summary: str
@@ -55,6 +57,7 @@ RULES = (
     Rule(
         "node-offline",
         "Node offline",
+        "the coordinator says that a node is out of contact",
         recent("fedbed_node", "count", "online", "30s", by=["node"], where={"online": False}),
         "1m",
         "{{ .Labels.node }} is out of contact: look at its power, its network and its agent, or "
@@ -65,6 +68,7 @@ RULES = (
     Rule(
         "node-hot",
         "Node hot",
+        f"a sensor's mean over a minute is above {TEMPERATURE.bad:g} °C",
         recent("fedbed_temperature", "mean", "value", "1m", by=["node", "sensor"]),
         "1m",
         "{{ .Labels.node }} is too warm at {{ .Labels.sensor }}: give it air or a fan, or take "
@@ -75,6 +79,7 @@ RULES = (
     Rule(
         "node-throttled",
         "Node throttled",
+        "a Raspberry Pi's firmware says that it is throttled",
         recent(
             "fedbed_throttling", "count", "throttled", "1m", by=["node"], where={"throttled": True}
         ),
@@ -86,6 +91,7 @@ RULES = (
     Rule(
         "node-undervoltage",
         "Node gets too little voltage",
+        "a Raspberry Pi's firmware says that the voltage is low",
         recent(
             "fedbed_throttling",
             "count",
@@ -101,6 +107,7 @@ RULES = (
     Rule(
         "disk-full",
         "Disk nearly full",
+        f"more than {DISK.bad:g} % of the disk with the agent's state folder is taken",
         recent("fedbed_disk", "last", "used", "1m", by=["node"]),
         "1m",
         "The disk of {{ .Labels.node }} is nearly full: free some room before its updates stop "
@@ -112,6 +119,7 @@ RULES = (
     Rule(
         "memory-full",
         "Memory nearly full",
+        f"memory taken, as mean over a minute, is above {MEMORY.bad:g} %",
         recent("fedbed_memory", "mean", "used", "1m", by=["node"]),
         "2m",
         "The memory of {{ .Labels.node }} is nearly full: end what else runs on it, or give it a "
@@ -122,6 +130,7 @@ RULES = (
     Rule(
         "round-stalled",
         "Round stalled",
+        f"the round under way of a running run is older than {ROUND_AGE_S / 60:g} minutes",
         recent("fedbed_run", "last", "round_age", "1m", by=["run"], where={"state": "running"}),
         "1m",
         "A round of {{ .Labels.run }} is older than half an hour: see in `fedbed runs show "
@@ -132,6 +141,7 @@ RULES = (
     Rule(
         "nobody-trains",
         "Nobody trains while a run waits",
+        "a run is in the queue, and in a whole minute no node worked for any",
         recent(
             "fedbed_coordinator",
             "max",
@@ -148,6 +158,7 @@ RULES = (
     Rule(
         "coordinator-silent",
         "Coordinator silent",
+        "not one point of the coordinator has come in a minute",
         recent("fedbed_coordinator", "count", "memory", "1m"),
         "1m",
         "The coordinator tells nothing any more, so that no other alert can be trusted: see with "

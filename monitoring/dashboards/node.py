@@ -134,7 +134,7 @@ def _computing() -> Sequence[Builder[Panel]]:
     return [
         lines(
             "Processor",
-            "How busy are its cores, and how much of that is training?",
+            "How busy are its cores?",
             over_time("fedbed_cpu", "usage", where=_IT, alias="all cores"),
             limit=CPU,
             width=THIRD,
@@ -163,7 +163,7 @@ def _computing() -> Sequence[Builder[Panel]]:
         ),
         lines(
             "Training processes",
-            "How much processor time and memory does training itself take? Percent of one core.",
+            "How much processor time does training itself take? Percent of one core.",
             over_time("fedbed_worker", "cpu", by="run", where=_IT),
             width=THIRD,
         ),
