@@ -143,6 +143,7 @@ def _links() -> Sequence[Builder[Panel]]:
                 where=_PARTS,
             ),
             label="node",
+            parts=("sent", "received"),
             width=HALF,
         ),
     ]

@@ -129,10 +129,20 @@ def _curve(title: str, answers: str, field: str, unit: str, with_twins: bool = F
     made = over_rounds(title, answers, *queries, x="round", unit=unit, width=HALF)
     for shape in (
         shapes.only(["run", "round", *names]),
+        shapes.merged(),
         shapes.split_by("run"),
         shapes.joined_by("round"),
     ):
         made = made.with_transformation(shape)
+    # What is set for all fields is the numbers' of rounds as well, unless told otherwise.
+    made = made.override_by_name(
+        "round",
+        [
+            DynamicConfigValue("displayName", "round"),
+            DynamicConfigValue("unit", "none"),
+            DynamicConfigValue("custom.axisLabel", "round"),
+        ],
+    )
     for name in names:
         label = "${__field.labels.run}" + (f" {name}" if with_twins else "")
         made = made.override_by_name(name, [DynamicConfigValue("displayName", label)])

@@ -168,6 +168,7 @@ def _time_spent() -> Builder[Panel]:
             where=_OURS,
         ),
         label="node",
+        parts=spent,
         width=8,
     )
 

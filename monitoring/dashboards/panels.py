@@ -48,6 +48,7 @@ from grafana_foundation_sdk.models.dashboard import (
 
 from monitoring.dashboards.limits import Limit
 from monitoring.dashboards.queries import Query
+from monitoring.dashboards.shapes import only
 from monitoring.dashboards.target import Target, source
 
 FULL, HALF, THIRD, QUARTER, EIGHTH = 24, 12, 8, 6, 3
@@ -130,11 +131,19 @@ def bars(
 
 
 def shares(
-    title: str, answers: str, query: Query, *, label: str, width: int = HALF, height: int = 8
+    title: str,
+    answers: str,
+    query: Query,
+    *,
+    label: str,
+    parts: Sequence[str],
+    width: int = HALF,
+    height: int = 8,
 ) -> barchart.Panel:
-    """Return a lying bar for each row of a table, its columns stacked; `label` names the rows."""
+    """Return a lying bar for each row of a table, named by the column `label`; `parts` stacked."""
     panel = _common(barchart.Panel(), title, answers, [query], width, height, "")
     panel = panel.orientation(VizOrientation.HORIZONTAL).stacking(StackingMode.NORMAL)
+    panel = panel.with_transformation(only([label, *parts]))
     panel = panel.x_field(label).show_value(VisibilityMode.NEVER).min(0).fill_opacity(80)
     return panel.tooltip(_tooltip()).legend(_legend())
 

@@ -272,6 +272,7 @@ def _facts() -> Sequence[Builder[Panel]]:
                 where={**_IT, **_ITS_NODES},
             ),
             label="node",
+            parts=spent,
         ),
         listing(
             "What happened",

@@ -32,8 +32,13 @@ def in_order(names: Sequence[str], renamed: dict[str, str] | None = None) -> Dat
     )
 
 
+def merged() -> DataTransformerConfig:
+    """Make one table of all, in which rows that agree in their common columns are one."""
+    return DataTransformerConfig("merge", options={})
+
+
 def split_by(field: str) -> DataTransformerConfig:
-    """Make a series of each value of a column, which labels it."""
+    """Make a series of each value of a column, which labels it; of the first table alone."""
     return DataTransformerConfig(
         "partitionByValues",
         options={"fields": [field], "keepFields": False, "naming": {"asLabels": True}},

@@ -68,3 +68,11 @@ def test_the_gantt_has_a_row_for_each_node_and_all_phases(lab: Lab) -> None:
     assert values(lab, "run", title, "node", run=RUNS[0]) == set(NODES)
     phases = {"wait", "download", "train", "test", "upload", "idle"}
     assert values(lab, "run", title, "phase", run=RUNS[0]) == phases
+
+
+def test_curves_over_rounds_have_their_run_and_round_in_columns(lab: Lab) -> None:
+    title = "How good the model is"
+    assert values(lab, "compare", title, "run") == set(RUNS)
+    assert values(lab, "compare", title, "round") == {1, 2, 3, 4, 5}
+    for column in ("federated", "centralised"):
+        assert len(values(lab, "compare", title, column)) == 5
