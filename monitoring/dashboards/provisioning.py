@@ -68,7 +68,7 @@ def _provider() -> dict[str, object]:
         "orgId": 1,
         "folder": alerts.FOLDER,
         "type": "file",
-        "disableDeletion": True,
+        "disableDeletion": False,
         "allowUiUpdates": False,
         "updateIntervalSeconds": 30,
         "options": {"path": DASHBOARDS_FOLDER},

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from fedbed.telemetry.definition import MEASUREMENTS
 from monitoring.dashboards.telegraf import CONTAINERS
-from tests.monitoring.asking import ALL, NAMES, Asked, asked
+from tests.monitoring.asking import ALL, NAMES, Asked, asked, panels
 from tests.monitoring.conftest import Lab
 from tests.monitoring.filled import CONTAINER_NAMES, NODES, RUNS
 
@@ -31,6 +33,33 @@ def test_every_measurement_is_shown_somewhere() -> None:
     text = "\n".join(query.query for query in QUERIES)
     for measurement in (*MEASUREMENTS, *CONTAINERS):
         assert f'"{measurement.name}"' in text
+
+
+def columns_of(lab: Lab, panel: dict[str, Any]) -> set[str]:
+    """What a panel's tables have as columns, by their names in Grafana."""
+    rows = [row for t in panel["targets"] for row in lab.ask(t["query"], **CHOICES["all"])]
+    found = {"Time" if column == "time" else column for row in rows for column in row}
+    for transformation in panel.get("transformations", []):
+        found |= set(transformation["options"].get("renameByName", {}).values())
+    return found
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_columns_that_are_arranged_are_those_that_are_answered(lab: Lab, name: str) -> None:
+    for panel in panels(name):
+        if not any(target["resultFormat"] == "table" for target in panel["targets"]):
+            continue
+        meant = {o["matcher"]["options"] for o in panel["fieldConfig"]["overrides"]}
+        for transformation in panel.get("transformations", []):
+            options = transformation["options"]
+            meant |= set(options.get("include", {}).get("names", []))
+            meant |= set(options.get("indexByName", {})) | set(options.get("renameByName", {}))
+            meant |= {options["byField"]} if "byField" in options else set()
+            meant |= set(options.get("fields", []))
+        meant |= {panel["options"][key] for key in ("xField",) if key in panel["options"]}
+        fields = panel["options"].get("reduceOptions", {}).get("fields", "")
+        meant |= {fields.strip("/^$")} - {""}
+        assert meant <= columns_of(lab, panel), panel["title"]
 
 
 def values(lab: Lab, board: str, panel: str, column: str, **chosen: str | list[str]) -> set[object]:
