@@ -24,7 +24,7 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableSort,
 )
 
-from monitoring.dashboards.queries import RUN, Variable, Where, events
+from monitoring.dashboards.queries import RUN, Moments, Variable, Where, moments
 from monitoring.dashboards.target import (
     SOURCE_NAME,
     SOURCE_UID,
@@ -138,10 +138,13 @@ def happenings(*, of_run: bool = False, of_node: bool = False) -> Sequence[Annot
     """
     run: Where = {"run": RUN} if of_run else {}
     node: Where = {"node": Variable("node")} if of_node else {}
+    faults = moments("fedbed_event", "text", "kind", where={**run, **node, "kind": "fault"})
+    rounds = moments("fedbed_round", "round", "run", where=run)
+    nodes = moments("fedbed_event", "text", "kind", where={**node, "kind": "node"})
     return [
-        _annotation("Faults", "red", events("fault", where={**run, **node}), enabled=True),
-        _annotation("Rounds", "blue", events("round", where=run), enabled=of_run),
-        _annotation("Nodes", "orange", events("node", where=node), enabled=of_node),
+        _annotation("Faults", "red", faults, enabled=True),
+        _annotation("Rounds", "blue", rounds, enabled=of_run),
+        _annotation("Nodes", "orange", nodes, enabled=of_node),
     ]
 
 
@@ -152,7 +155,7 @@ def _sources() -> DatasourceVariable:
     return made.regex(f"/^{SOURCE_NAME}/")
 
 
-def _annotation(name: str, colour: str, query: str, *, enabled: bool) -> AnnotationQuery:
+def _annotation(name: str, colour: str, query: Moments, *, enabled: bool) -> AnnotationQuery:
     made = AnnotationQuery().name(name).datasource(source()).enable(enabled).icon_color(colour)
     return made.target(EventTarget(name, query))
 

@@ -228,12 +228,21 @@ def values_of(source: str, tag: str, *, where: Where | None = None) -> str:
     return f'SHOW TAG VALUES FROM "{source}" WITH KEY = "{_tag(source, tag)}"{rest}'
 
 
-def events(kind: str, *, where: Where | None = None) -> str:
-    """Return the query for events of a kind, with their text: an annotation's."""
-    source = "fedbed_event"
-    _field(source, "text", "last")
-    asked = {**(where or {}), "kind": kind}
-    return f'SELECT "text", "kind" FROM "{source}" WHERE {_conditions(source, asked)}'
+@dataclass(frozen=True)
+class Moments:
+    """An annotation's query. text, tag: what of a point is told, and what it is labelled by."""
+
+    query: str
+    text: str
+    tag: str
+
+
+def moments(source: str, text: str, tag: str, *, where: Where | None = None) -> Moments:
+    """Return the query for a measurement's points as annotations."""
+    _field(source, text, "last")
+    chosen = f'"{text}", "{_tag(source, tag)}"'
+    query = f'SELECT {chosen} FROM "{source}" WHERE {_conditions(source, where)}'
+    return Moments(query, text, tag)
 
 
 def recent(

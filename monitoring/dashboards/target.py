@@ -8,7 +8,7 @@ from grafana_foundation_sdk.cog.builder import Builder
 from grafana_foundation_sdk.cog.variants import Dataquery
 from grafana_foundation_sdk.models.dashboard import AnnotationTarget, DataSourceRef
 
-from monitoring.dashboards.queries import Query
+from monitoring.dashboards.queries import Moments, Query
 
 SOURCE_UID, LONG_UID = "fedbed", "fedbed-long"
 """Of the data sources: the points themselves, and a mean of each minute, which is kept for long."""
@@ -54,10 +54,10 @@ class Target(Builder[Dataquery]):
 class EventQuery(AnnotationTarget):
     """An annotation's query. The column of tags must be named: without one, all become tags."""
 
-    def __init__(self, name: str, query: str) -> None:
+    def __init__(self, name: str, moments: Moments) -> None:
         super().__init__()
         self._name = name
-        self._query = query
+        self._moments = moments
 
     def to_json(self) -> dict[str, object]:
         """Return what the dashboard's file holds."""
@@ -65,12 +65,12 @@ class EventQuery(AnnotationTarget):
             "refId": "Anno",
             "datasource": source(),
             "name": self._name,
-            "query": self._query,
+            "query": self._moments.query,
             "rawQuery": True,
             "resultFormat": "time_series",
             "fromAnnotations": True,
-            "textColumn": "text",
-            "tagsColumn": "kind",
+            "textColumn": self._moments.text,
+            "tagsColumn": self._moments.tag,
         }
 
 
@@ -79,8 +79,8 @@ class EventTarget(Builder[AnnotationTarget]):
     """An annotation's query, for the SDK's builder of annotations."""
 
     name: str
-    query: str
+    moments: Moments
 
     def build(self) -> EventQuery:
         """Return the query in its stored form."""
-        return EventQuery(self.name, self.query)
+        return EventQuery(self.name, self.moments)

@@ -187,3 +187,13 @@ def test_all_that_asks_follows_the_choice_of_the_data_source(name: str) -> None:
         ] * (1 + len(panel["targets"]))
     for each in (*read["annotations"]["list"], *read["templating"]["list"]):
         assert each.get("datasource", chosen) == chosen
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_annotations_have_words_and_labels_among_what_they_ask_for(name: str) -> None:
+    for annotation in board(name)["annotations"]["list"]:
+        target = annotation["target"]
+        # Grafana looks for the names anywhere in a column's, and for the label's first.
+        text, label = target["textColumn"], target["tagsColumn"]
+        assert target["query"].startswith(f'SELECT "{text}", "{label}" FROM')
+        assert label not in target["query"].split('"')[5] and label not in text
