@@ -109,7 +109,10 @@ class Outbox:
             self._count(sum(file.points for file in found))
 
     def add(self, points: Iterable[Point]) -> None:
-        """Append points, the newest there are."""
+        """Append points, the newest there are.
+
+        Of what comes in faster than `tidy` can write it down, the oldest is given up.
+        """
         lines = [line for line in (point.line() for point in points) if line]
         if not lines:
             return

@@ -85,6 +85,9 @@ class Broker:
         # It may be waiting for a broker that doesn't answer.
         self._thread.join(STOP_S)
         self._outbox.close()
+        if not self._thread.is_alive():
+            self._wake.close()
+            self._alarm.close()
 
     def deliver(self, points: Sequence[Point]) -> None:
         """Take points to be sent within seconds, or whenever the broker is there again."""

@@ -1,15 +1,17 @@
 from __future__ import annotations
 
+import argparse
 import re
 from pathlib import Path
 
 import pytest
 
 from edge_agent import config
-from edge_agent.broker.settings import BrokerSettings
+from edge_agent.broker.settings import BrokerSettings, add_flags
 from edge_agent.plugs import Plug
 from fedbed.authority import make_ca
 from fedbed.errors import UsageError
+from fedbed.telemetry import topics
 
 
 @pytest.fixture(autouse=True)
@@ -117,3 +119,13 @@ def test_a_password_in_the_address_is_shown_to_nobody() -> None:
     with pytest.raises(UsageError) as raised:
         parsed("--broker", "mqtt://me:pa55word@lab")
     assert "pa55word" not in str(raised.value)
+
+
+def test_the_page_on_mqtt_knows_every_flag_and_every_topic() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text()
+    parser = argparse.ArgumentParser(add_help=False)
+    add_flags(parser)
+    for action in parser._actions:
+        assert re.search(rf"^\| `{action.option_strings[0]} ", page, re.MULTILINE)
+    for kind in topics.KINDS:
+        assert f"| `{topics.topic('NODE', kind)}` |" in page
