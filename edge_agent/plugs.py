@@ -4,7 +4,7 @@ Tasmota: `tele/NAME/SENSOR` every TelePeriod (300 s unless changed; 10 s at the 
 watts and the total in kilowatt-hours, https://tasmota.github.io/docs/MQTT/ and
 https://tasmota.github.io/docs/Commands/#power-monitoring. A plug with several outlets may give
 lists. Shelly, first generation: `shellies/NAME/relay/0/power` in watts and `.../energy` in
-watt-minutes, https://shelly-api-docs.shelly.cloud/gen1/#shelly-plug-plugs-mqtt. Since the second:
+watt-minutes, https://shelly-api-docs.shelly.cloud/gen1/. Since the second:
 `NAME/status/switch:0` with `apower` in watts and `aenergy.total` in watt-hours ("Generic status
 update over MQTT" must be on),
 https://shelly-api-docs.shelly.cloud/gen2/ComponentsAndServices/Switch/#status.

@@ -272,6 +272,31 @@ def test_a_broker_that_freezes_is_noticed_and_does_not_hold_up_the_end(
         os.kill(own.process.pid, signal.SIGCONT)
 
 
+def test_a_broker_that_acknowledges_nothing_is_left_and_found_again(
+    own: Broker,
+    start: Start,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(courier, "PATIENCE_S", 1.0)
+    with own.client("telegraf", SAMPLES) as reader:
+        node = start(own)
+        node.deliver(1)
+        until(lambda: samples(reader) == [1], "the first sample")
+        assert own.process is not None
+        os.kill(own.process.pid, signal.SIGSTOP)
+        try:
+            node.deliver(2, 3)
+            until(lambda: any("acknowledges nothing" in w for w in warnings(caplog)), "the line")
+        finally:
+            os.kill(own.process.pid, signal.SIGCONT)
+        node.deliver(4)
+        until(lambda: samples(reader)[-1:] == [4], "the last sample")
+        # What it had in its socket came, too, and the same once more with the next connection.
+        assert list(dict.fromkeys(samples(reader))) == [1, 2, 3, 4]
+        until(lambda: node.outbox.waiting == 0, "the acknowledgement")
+
+
 def warnings(caplog: pytest.LogCaptureFixture) -> list[str]:
     return [r.getMessage() for r in caplog.records if r.levelno >= logging.WARNING]
 
