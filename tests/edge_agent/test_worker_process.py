@@ -226,6 +226,20 @@ def test_threads_are_those_of_the_configuration(config: AgentConfig, tmp_path: P
     assert (config.state_dir / "seen").read_text() == "3"
 
 
+def test_it_inherits_no_secrets(
+    config: AgentConfig, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("FEDBED_ENROL_TOKEN", "FEDBED_BROKER_PASSWORD"):
+        monkeypatch.setenv(name, "s3cret")
+    worker = WorkerProcess(config, "r-1")
+    worker.start()
+    try:
+        assert "s3cret" not in psutil.Process(worker.pid).environ().values()
+    finally:
+        worker.kill()
+        worker.stop()
+
+
 def test_stopping_does_not_take_long(bench: Bench) -> None:
     bench.do(work.item(bench.store))
     began = time.monotonic()
