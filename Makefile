@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test fuzz lint format docs bench bench-quick chaos clean
+.PHONY: help setup setup-dev demo test fuzz lint format docs bench bench-quick chaos secrets up down logs clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -46,6 +46,18 @@ bench-quick: $(VENV)/.dev ## the same with fewer repetitions, in less than three
 
 chaos: $(VENV)/.run ## let every fault befall a testbed, in about 15 minutes
 	@$(BIN)/fedbed chaos experiments/chaos/*.yaml
+
+secrets: ## make up the composed lab's passwords and tokens, once, into .env
+	@$(PYTHON) -m fedbed.lab.environment
+
+up: ## start the composed lab: coordinator, agents, broker, database, dashboards
+	@scripts/lab up
+
+down: ## stop the composed lab; its volumes stay, and with them all runs and measurements
+	@scripts/lab down
+
+logs: ## follow the composed lab's logs
+	@scripts/lab logs
 
 clean: ## remove the environment and caches (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

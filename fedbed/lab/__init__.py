@@ -1,0 +1,1 @@
+"""The composed lab (docker-compose.yml): its secrets, and what its containers run before others."""
