@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test fuzz lint format docs bench bench-quick chaos secrets up down logs clean
+.PHONY: help setup setup-dev demo test fuzz lint format docs bench bench-quick chaos secrets up down logs board clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -58,6 +58,9 @@ down: ## stop the composed lab; its volumes stay, and with them all runs and mea
 
 logs: ## follow the composed lab's logs
 	@scripts/lab logs
+
+board: ## let a board into the composed lab: make board NAME=pi-01
+	@PYTHON=$(PYTHON) scripts/lab board $(NAME)
 
 clean: ## remove the environment and caches (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -22,6 +22,8 @@ from fedbed.lab import passwords
 
 ENVIRONMENT = Path(".env")
 PASSWORDS = Path("monitoring") / "mosquitto" / "passwords"
+BOARDS = Path("boards")
+"""A folder for each board that was let in, with what has to be taken there."""
 MOST_AGENTS = 64
 """Composed agents that the broker knows: `--scale agent=64` at the most."""
 _SECRET_BYTES = 32
@@ -36,6 +38,7 @@ SECRETS = (
     ("MQTT_COORDINATOR_PASSWORD", "broker, user coordinator"),
     ("MQTT_TELEGRAF_PASSWORD", "broker, user telegraf"),
     ("MQTT_OPERATOR_PASSWORD", "broker, user operator: may send commands to nodes"),
+    ("MQTT_PLUGS_PASSWORD", "broker, user plugs: smart plugs, which can't speak as nodes"),
     ("MQTT_AGENT_PASSWORD", "broker, users agent-1, agent-2, ...: the composed agents"),
 )
 """Variables with a random value each, and who shows it where."""
@@ -98,7 +101,7 @@ def users(values: Mapping[str, str]) -> dict[str, str]:
     """
     people = {
         name: values[f"MQTT_{name.upper()}_PASSWORD"]
-        for name in ("coordinator", "telegraf", "operator")
+        for name in ("coordinator", "telegraf", "operator", "plugs")
     }
     agents = {f"agent-{n}": values["MQTT_AGENT_PASSWORD"] for n in range(1, MOST_AGENTS + 1)}
     return {**people, **agents}
@@ -120,27 +123,28 @@ def write(folder: Path, machine: Machine, force: bool = False) -> None:
         # Last: where there is a .env, there are passwords.
         write_secret(environment, text(machine, values))
     except OSError as error:
-        raise UsageError(f"'{error.filename}' can't be written ({error.strerror})") from error
+        raise _unwritable(error) from error
 
 
-def add_user(folder: Path, node: str) -> Path:
+def add_board(folder: Path, node: str) -> Path:
     """Let a board of the name `node` speak to the broker; returns the file with its password.
 
     UsageError for a name that won't do, one that is known, or before `write`.
     """
-    table, output = folder / PASSWORDS, folder / f"{node}.password"
+    table, output = folder / PASSWORDS, folder / BOARDS / node / "broker.password"
+    password = secrets.token_hex(_SECRET_BYTES)
     try:
-        known = table.read_text()
-        if re.search(rf"^{re.escape(node)}:", known, re.MULTILINE) or output.exists():
-            raise UsageError(f"the broker knows '{node}' already: its line is in '{table}'")
-        password = secrets.token_hex(_SECRET_BYTES)
         line = passwords.line(node, password)
+        known = table.read_text()
+        if re.search(rf"^{re.escape(node)}:", known, re.MULTILINE):
+            raise UsageError(f"the broker knows '{node}' already: remove its line from '{table}'")
+        output.parent.mkdir(parents=True, exist_ok=True)
         write_secret(output, password + "\n")
         write_secret(table, f"{known}{line}\n")
     except FileNotFoundError as error:
         raise UsageError(f"there is no '{table}': run `make secrets` first") from error
     except OSError as error:
-        raise UsageError(f"'{error.filename}' can't be written ({error.strerror})") from error
+        raise _unwritable(error) from error
     except ValueError as error:
         raise UsageError(str(error)) from error
     return output
@@ -152,6 +156,10 @@ def this_machine() -> Machine:
     hosts = [name, *([] if "." in name else [f"{name}.local"]), *_address()]
     group = _DOCKER_SOCKET.stat().st_gid if _DOCKER_SOCKET.exists() else 0
     return Machine(name.partition(".")[0], tuple(hosts), os.cpu_count() or 1, group)
+
+
+def _unwritable(error: OSError) -> UsageError:
+    return UsageError(f"'{error.filename}' can't be read or written ({error.strerror})")
 
 
 def _address() -> list[str]:
@@ -172,11 +180,10 @@ def main(argv: list[str]) -> int:
     parser.add_argument("--board", metavar="NAME", help="let a board speak to the broker instead")
     args = parser.parse_args(argv)
     if args.board:
-        output = add_user(args.folder, args.board)
-        print(f"the password of {args.board} for the broker lies in {output}", file=sys.stderr)
+        print(f"wrote {add_board(args.folder, args.board)}")
         return 0
     write(args.folder, this_machine(), args.force)
-    print(f"wrote {ENVIRONMENT} and {PASSWORDS}; next: make up", file=sys.stderr)
+    print(f"wrote {ENVIRONMENT} and {PASSWORDS}; next: make up")
     return 0
 
 

@@ -29,6 +29,7 @@ TRUST = Path("trust")
 RENEW = datetime.timedelta(days=90)
 """A certificate with less time left is issued anew: the lab may stay up for long."""
 BROKER_FILES = ("mosquitto.conf", "acl", "passwords")
+BROKER_CONFIG = Path("broker")
 LOCAL = ("localhost", "127.0.0.1")
 
 
@@ -72,7 +73,7 @@ def prepare(source: Path, target: Path, hosts: Sequence[str], own: bool = True) 
                 done.append(f"issued {service.name}'s certificate for {', '.join(issued.names)}")
         owner = BROKER.user if own else None
         for name in BROKER_FILES:
-            _copy(source / BROKER.name / name, target / BROKER.name / name, 0o400, owner)
+            _copy(source / BROKER.name / name, target / BROKER_CONFIG / name, 0o400, owner)
     except OSError as error:
         raise UsageError(f"{error.filename}: {error.strerror}") from error
     return done

@@ -58,7 +58,7 @@ def test_overwrites_none_unless_told_to(tmp_path: Path) -> None:
 def test_the_broker_knows_each_composed_agent_people_and_a_board(tmp_path: Path) -> None:
     environment.write(tmp_path, MACHINE)
     found = read(tmp_path)
-    board = environment.add_user(tmp_path, "pi-01")
+    board = environment.add_board(tmp_path, "pi-01")
     assert stat.S_IMODE(board.stat().st_mode) == 0o600
     with mosquitto(tmp_path, tmp_path / PASSWORDS) as port:
         assert lets_in(port, "agent-1", found["MQTT_AGENT_PASSWORD"])
@@ -72,12 +72,12 @@ def test_the_broker_knows_each_composed_agent_people_and_a_board(tmp_path: Path)
 
 def test_a_board_that_is_known_or_has_no_name_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="run `make secrets` first"):
-        environment.add_user(tmp_path, "pi-01")
+        environment.add_board(tmp_path, "pi-01")
     environment.write(tmp_path, MACHINE)
     with pytest.raises(UsageError, match="knows 'agent-3' already"):
-        environment.add_user(tmp_path, "agent-3")
+        environment.add_board(tmp_path, "agent-3")
     with pytest.raises(UsageError, match="may hold letters"):
-        environment.add_user(tmp_path, "pi 01")
+        environment.add_board(tmp_path, "pi 01")
 
 
 def test_needs_no_package_and_says_one_line(tmp_path: Path) -> None:
@@ -88,6 +88,6 @@ def test_needs_no_package_and_says_one_line(tmp_path: Path) -> None:
         for _ in range(2)
     )
     assert (first.returncode, second.returncode) == (0, 2)
-    assert "next: make up" in first.stderr
+    assert "next: make up" in first.stdout
     assert second.stderr.startswith("make secrets: ")
     assert second.stderr.count("\n") == 1

@@ -41,7 +41,7 @@ def test_gives_each_service_a_certificate_and_nobody_the_cas_key(
         assert not (folder / "ca.key").exists()
     keys = {(lab / name / "server.key").read_bytes() for name in ("coordinator", "mosquitto")}
     assert len(keys) == 2
-    assert (lab / "mosquitto" / "passwords").read_text() == "passwords\n"
+    assert (lab / "broker" / "passwords").read_text() == "passwords\n"
     assert [path.name for path in (lab / "trust").iterdir()] == ["ca.pem"]
 
 
@@ -54,7 +54,7 @@ def test_changes_nothing_at_the_next_start_but_what_has_changed(
     (source / "mosquitto" / "passwords").write_text("another board\n")
     assert prepare.prepare(source, lab, HOSTS, own=False) == []
     assert {path: path.read_bytes() for path in lab.rglob("*.pem")} == before
-    assert (lab / "mosquitto" / "passwords").read_text() == "another board\n"
+    assert (lab / "broker" / "passwords").read_text() == "another board\n"
 
 
 def test_a_new_name_of_the_machine_or_a_near_end_brings_a_new_certificate(
@@ -83,7 +83,7 @@ def test_files_belong_to_their_services_users(source: Path, tmp_path: Path) -> N
     prepare.prepare(source, lab, HOSTS)
     for service in (prepare.COORDINATOR, prepare.BROKER, prepare.BOARDS):
         assert (lab / service.name / "server.key").stat().st_uid == service.user
-    assert (lab / "mosquitto" / "passwords").stat().st_uid == prepare.BROKER.user
+    assert (lab / "broker" / "passwords").stat().st_uid == prepare.BROKER.user
 
 
 def test_says_which_file_is_missing(source: Path, tmp_path: Path) -> None:
