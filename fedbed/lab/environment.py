@@ -79,7 +79,7 @@ def settings(machine: Machine) -> dict[str, tuple[str, str]]:
             "containers",
             "containers: Telegraf asks Docker what containers use; empty: it gets no such access",
         ),
-        "DOCKER_GROUP": (str(machine.docker_group), "group of /var/run/docker.sock"),
+        "DOCKER_GROUP": (str(machine.docker_group), "of /var/run/docker.sock: stat -c %g"),
     }
 
 
