@@ -30,7 +30,7 @@ long_id=$(id_of_bucket "$long")
 map_for_influxql "$short" "$short_id"
 map_for_influxql "$long" "$long_id"
 
-if ! influx task list --org "$org" --hide-headers | cut -f 2 | grep -qx "$long"; then
+if ! influx task list --org "$org" --hide-headers | grep -Eq "[[:space:]]$long([[:space:]]|\$)"; then
     influx task create --org "$org" --file /etc/fedbed/downsample.flux >/dev/null
 fi
 
