@@ -45,11 +45,14 @@ def main(argv: list[str]) -> int:
     parser = Parser(own_program=True, prog="enrol", description=__doc__.split("\n")[0])
     parser.add_argument("--output", type=Path, required=True, metavar="FILE")
     args = parser.parse_args(argv)
-    token_file = Path(os.environ["FEDBED_TOKEN_FILE"])
-    token = secret.read(token_file, "FEDBED_TOKEN_FILE")
-    with Client(
-        os.environ["FEDBED_COORDINATOR"], token=token, ca=Path(os.environ["FEDBED_CA"])
-    ) as client:
+    url, ca, token_file = (
+        os.environ[name] for name in ("FEDBED_COORDINATOR", "FEDBED_CA", "FEDBED_TOKEN_FILE")
+    )
+    try:
+        token = secret.read(Path(token_file), "$FEDBED_TOKEN_FILE")
+    except OSError as error:
+        raise UsageError(f"'{token_file}' can't be read ({error.strerror})") from error
+    with Client(url, token=token, ca=Path(ca)) as client:
         enrol(client, args.output)
     return 0
 

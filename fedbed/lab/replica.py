@@ -34,7 +34,7 @@ def command(node: str, states: Path, threads: str, broker_ca: str) -> list[str]:
 def main() -> None:
     """Become the agent; what isn't said here it takes from its environment."""
     hostname = socket.gethostname()
-    node = name(_known_as(socket.gethostbyname(hostname)), hostname)
+    node = name(_known_as(hostname), hostname)
     environment = os.environ
     broker_ca = environment["FEDBED_CA"] if environment.get("FEDBED_BROKER") else ""
     arguments = command(
@@ -46,15 +46,22 @@ def main() -> None:
     os.execv(sys.executable, [sys.executable, "-m", "edge_agent", *arguments])  # nosec B606 # us
 
 
-def _known_as(address: str) -> str:
-    """Ask the name server alone: the hosts file knows no more than the container's id."""
-    asked = subprocess.run(  # nosec B603 B607 # the image's own program
-        ["getent", "-s", "dns", "hosts", address],
-        capture_output=True,
-        text=True,
-        timeout=_ASK_S,
-        check=False,
-    )
+def _known_as(hostname: str) -> str:
+    """Ask the name server alone: the hosts file knows no more than the container's id.
+
+    Returns nothing where there is none.
+    """
+    try:
+        address = socket.gethostbyname(hostname)
+        asked = subprocess.run(  # nosec B603 B607 # the image's own program
+            ["getent", "-s", "dns", "hosts", address],
+            capture_output=True,
+            text=True,
+            timeout=_ASK_S,
+            check=False,
+        )
+    except (OSError, subprocess.TimeoutExpired):
+        return ""
     return (asked.stdout.split() or [""])[-1]
 
 
