@@ -15,6 +15,7 @@ import yaml
 from fedbed import __version__
 from fedbed.lab import environment, prepare
 from fedbed.lab.environment import SECRETS, Machine
+from fedbed.telemetry import topics
 
 ROOT = Path(__file__).resolve().parents[2]
 FILE = ROOT / "docker-compose.yml"
@@ -155,3 +156,10 @@ def test_certificates_are_for_the_users_that_services_run_as() -> None:
     assert f"--uid {prepare.COORDINATOR.user} " in dockerfile
     assert services()["mosquitto"]["user"] == "mosquitto"
     assert services()["grafana"]["user"] == "grafana"
+
+
+def test_looking_after_the_broker_takes_no_sample_away() -> None:
+    # Nodes keep samples while nobody listens: somebody who does for a moment would lose them.
+    asked = str(services()["mosquitto"]["healthcheck"]["test"])
+    assert topics.everybody(topics.PRESENCE) in asked
+    assert topics.SAMPLES not in asked
