@@ -161,9 +161,10 @@ class Recorder:
                 loop.call_soon_threadsafe(lambda: self._live.say(line, fault=is_trouble))
 
     async def _watch(self) -> None:
-        version, repeat_at = 0, time.monotonic()
+        repeat_at = time.monotonic()
         while True:
-            began = time.monotonic()
+            # Of before the look, so that what changes from here on ends the wait.
+            version, began = self._live.version, time.monotonic()
             is_due = began >= repeat_at
             if is_due:
                 repeat_at = began + REPEAT_S
@@ -171,7 +172,7 @@ class Recorder:
             took_s = time.monotonic() - began
             await asyncio.sleep(max(LOOK_S, took_s / SHARE))
             left_s = max(0.0, repeat_at - time.monotonic())
-            version = await self._live.wait(version or self._live.version, left_s)
+            await self._live.wait(version, left_s)
 
     def _look(self, everything: bool) -> list[Point]:
         """Return the states that have changed, or all of them."""

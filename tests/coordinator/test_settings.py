@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,6 +24,16 @@ def test_without_an_address_nothing_is_written(monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv(INFLUX_TOKEN, "a-token")
     assert parse([]).influx is None
     assert parse(["--influx-bucket", "b"]).influx is None
+
+
+def test_without_one_a_coordinator_imports_nothing_that_only_databases_need() -> None:
+    code = "import sys, coordinator.server; print(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60
+    )
+    imported = set(done.stdout.split())
+    assert "coordinator.centre" in imported
+    assert not {"influxdb_client", "prometheus_client", "httpx", "psutil"} & imported
 
 
 def test_flags_win_over_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

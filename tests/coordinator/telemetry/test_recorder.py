@@ -61,6 +61,8 @@ class Seen:
     events: list[str]
     page: str
     """The report."""
+    without: dict[str, Any]
+    """The result of another run, at whose end there was no database."""
 
     def rows(self, measurement: str, where: str = "") -> list[dict[str, Any]]:
         condition = f"run = '{self.run}'" + (f" AND {where}" if where else "")
@@ -110,7 +112,12 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         until(lambda: database.query(f"SELECT round FROM fedbed_run WHERE {where}"), "no end")
         until(lambda: any("takes points again" in text for text in said()), "nobody was told")
         page = (folder / "runs" / run / "report.html").read_text()
-        yield Seen(database, run, result, said(), page)
+        events = said()
+        up.close()
+        later = submit(client, "federation.rounds=1")
+        without = result_of(client, later, folder / "runs")
+        up.enter_context(database.running())
+        yield Seen(database, run, result, events, page, without)
 
 
 def test_no_round_is_missing_and_their_figures_are_those_of_the_result(seen: Seen) -> None:
@@ -205,6 +212,12 @@ def test_the_report_has_what_the_hardware_has_spent(seen: Seen) -> None:
     assert "energy, measured" in seen.page
     assert "Cost of monitoring: " in seen.page
     assert "The database has no samples of node-2" in seen.page
+
+
+def test_a_run_without_a_database_at_its_end_says_why_it_has_no_samples(seen: Seen) -> None:
+    assert seen.without["state"] == "finished"
+    assert "can't be asked" in seen.without["hardware"]["without_samples"]
+    assert all(node["cpu_s"] > 0 for node in seen.without["hardware"]["nodes"])
 
 
 def test_the_database_has_the_types_of_the_definition(seen: Seen) -> None:
