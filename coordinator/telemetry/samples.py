@@ -7,6 +7,7 @@ without samples is a report.
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -17,6 +18,8 @@ from coordinator.settings import Influx
 from fedbed.errors import UsageError
 from fedbed.logs import printable
 
+# It would tell the log of each question.
+logging.getLogger("httpx").setLevel(logging.WARNING)
 TIMEOUT_S = 10.0
 """For all questions together: a run's end waits for them."""
 NS = 1_000_000_000

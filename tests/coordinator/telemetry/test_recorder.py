@@ -63,6 +63,8 @@ class Seen:
     """The report."""
     without: dict[str, Any]
     """The result of another run, at whose end there was no database."""
+    log: str
+    """The coordinator's, up to then."""
 
     def rows(self, measurement: str, where: str = "") -> list[dict[str, Any]]:
         condition = f"run = '{self.run}'" + (f" AND {where}" if where else "")
@@ -117,7 +119,8 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
         later = submit(client, "federation.rounds=1")
         without = result_of(client, later, folder / "runs")
         up.enter_context(database.running())
-        yield Seen(database, run, result, events, page, without)
+        log = bed.process("coordinator").log.read_text()
+        yield Seen(database, run, result, events, page, without, log)
 
 
 def test_no_round_is_missing_and_their_figures_are_those_of_the_result(seen: Seen) -> None:
@@ -218,6 +221,14 @@ def test_a_run_without_a_database_at_its_end_says_why_it_has_no_samples(seen: Se
     assert seen.without["state"] == "finished"
     assert "can't be asked" in seen.without["hardware"]["without_samples"]
     assert all(node["cpu_s"] > 0 for node in seen.without["hardware"]["nodes"])
+
+
+def test_the_log_tells_of_the_database_in_few_lines_and_never_the_token(seen: Seen) -> None:
+    said = [line for line in seen.log.splitlines() if "influx" in line.lower()]
+    # It comes and goes twice at most, and at the first start it wasn't there yet.
+    assert 2 <= len(said) <= 6, said
+    assert TOKEN not in seen.log
+    assert not [line for line in seen.log.splitlines() if "HTTP" in line]
 
 
 def test_the_database_has_the_types_of_the_definition(seen: Seen) -> None:
