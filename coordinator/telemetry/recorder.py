@@ -189,7 +189,7 @@ class Recorder:
             if everything or earlier.get(facts.id) != settled[facts.id]
         ]
         if everything:
-            found.append(self._cost(sum(facts.online for facts in nodes), now))
+            found.append(self._cost(nodes, now))
         return found
 
     def _node_facts(self) -> list[NodeFacts]:
@@ -213,7 +213,7 @@ class Recorder:
         active = [_facts(run.id, run.spec, "running", run.progress) for run in self._runs.active()]
         return queued + active
 
-    def _cost(self, online: int, now: int) -> Point:
+    def _cost(self, nodes: list[NodeFacts], now: int) -> Point:
         free = None
         with contextlib.suppress(OSError):
             free = shutil.disk_usage(self._folder).free
@@ -222,7 +222,8 @@ class Recorder:
             cpu=self._process.cpu_percent(),
             memory=self._process.memory_info().rss,
             disk_free=free,
-            nodes_online=online,
+            nodes_online=sum(facts.online for facts in nodes),
+            nodes_training=sum(facts.training for facts in nodes),
             runs_waiting=len(self._runs.queued()),
             waiting=self.writer.waiting,
             dropped=self.writer.dropped,
