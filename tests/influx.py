@@ -20,7 +20,7 @@ import urllib.parse
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,7 @@ class Influx:
     folder: Path
     port: int
     behind: int
+    _processes: list[subprocess.Popen[bytes]] = field(default_factory=list, repr=False)
 
     @property
     def url(self) -> str:
@@ -104,18 +105,25 @@ class Influx:
         ) as reply:
             reply.read()
 
+    def start(self) -> None:
+        """Start the engine and the shim; what was written before is there again."""
+        assert not self._processes
+        for start in (self._start_engine, self._start_shim):
+            self._processes.append(start())
+
+    def stop(self) -> None:
+        """End both."""
+        while self._processes:
+            _end(self._processes.pop())
+
     @contextmanager
     def running(self) -> Iterator[None]:
-        """Run the engine and the shim; what was written before is there again."""
-        engine = self._start_engine()
+        """Run both for as long as the statement lasts."""
         try:
-            shim = self._start_shim()
-            try:
-                yield
-            finally:
-                _end(shim)
+            self.start()
+            yield
         finally:
-            _end(engine)
+            self.stop()
 
     def _start_engine(self) -> subprocess.Popen[bytes]:
         config = self.folder / "influxdb.conf"
