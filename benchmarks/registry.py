@@ -39,6 +39,7 @@ class Measurement:
 
 MEASUREMENTS = (
     Measurement("idle", "idle", 22, 75),
+    Measurement("monitoring", "monitoring", 60, 260, by_name=True),
     Measurement("rounds", "rounds", 64, 280),
     Measurement("overhead", "rounds", 7, 14, "overhead"),
     Measurement("contact", "contact", 12, 45),

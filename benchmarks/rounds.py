@@ -150,7 +150,7 @@ def _our_rounds(client: Client, case: Case) -> list[float]:
             codec_up=case.up,
             codec_down=case.down,
         )
-        _await_end(client, run_id)
+        await_end(client, run_id)
         return durations(read_clock(clock))
 
 
@@ -170,7 +170,8 @@ def _config(case: Case, rounds: int) -> dict[str, str | int]:
     return {"framework": case.framework, "model": case.model, "rounds": rounds}
 
 
-def _await_end(client: Client, run_id: str) -> None:
+def await_end(client: Client, run_id: str) -> None:
+    """Wait for the end of a run; RunFailed unless it finished."""
     version = 0
     while (run := client.run(run_id))["state"] in ("queued", "running"):
         version = int(client.live(version, 5.0)["version"])
@@ -183,7 +184,7 @@ def overhead(quick: bool) -> list[Row]:
     experiment = EXPERIMENT.format(rounds=10 if quick else 30)
     with LocalTestbed(nodes=NODES) as testbed, Client(testbed.url) as client:
         run_id = client.submit(name="overhead", experiment=experiment, seed=1, twin=False)
-        _await_end(client, run_id)
+        await_end(client, run_id)
         with tempfile.TemporaryDirectory() as folder:
             client.download(run_id, Path(folder))
             result = json.loads((Path(folder) / "result.json").read_text())
