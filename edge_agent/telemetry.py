@@ -14,8 +14,8 @@ from edge_agent.clock import Clock
 from edge_agent.config import AgentConfig
 from edge_agent.executor import Executor
 from edge_agent.led import Led
-from edge_agent.outbox import Outbox
 from fedbed import __version__
+from fedbed.telemetry.outbox import Outbox
 from fedbed.telemetry.point import Point
 
 if TYPE_CHECKING:

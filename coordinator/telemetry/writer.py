@@ -24,9 +24,10 @@ from influxdb_client.client.write_api import SYNCHRONOUS
 from influxdb_client.rest import ApiException
 
 from coordinator.settings import Influx
-from coordinator.telemetry.buffer import Batch, Buffer, Limits
 from fedbed.errors import UsageError
 from fedbed.logs import printable
+from fedbed.telemetry.backlog import Chunk
+from fedbed.telemetry.outbox import Limits, Outbox
 from fedbed.telemetry.point import Point
 from fedbed.units import format_duration
 
@@ -40,6 +41,8 @@ STOP_S = 2.0
 """How long the last points may take at the end; what isn't there by then waits on disk."""
 REFUSALS_S = 60.0
 """Refused points are spoken of once in that time, and counted always."""
+LIMITS = Limits(memory_bytes=4_000_000, disk_bytes=64_000_000, batch_bytes=500_000)
+"""A proxy before the database may take 1 MB at a time."""
 _REFUSED = (400, 413, 422)
 """What another try won't help."""
 _DROPPED = re.compile(r"dropped=([0-9]{1,9})")
@@ -58,13 +61,13 @@ class Writer:
         influx: Influx,
         folder: Path,
         on_trouble: OnTrouble,
-        limits: Limits | None = None,
+        limits: Limits = LIMITS,
         timeout_s: float = TIMEOUT_S,
         longest_pause_s: float = LONGEST_PAUSE_S,
     ) -> None:
         self._influx = influx
         self._on_trouble = on_trouble
-        self._buffer = Buffer(folder, limits)
+        self._outbox = Outbox(folder, limits, whose="InfluxDB")
         self._timeout_s = timeout_s
         self._longest_pause_s = longest_pause_s
         self._client = self._connect(influx.given_token)
@@ -72,35 +75,29 @@ class Writer:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._trouble = ""
-        self._is_disk_bad = False
         self._refused_at = -REFUSALS_S
         self._thread = threading.Thread(target=self._serve, name="influx", daemon=True)
 
     @property
     def waiting(self) -> int:
         """Points that aren't in the database yet."""
-        return self._buffer.waiting
+        return self._outbox.waiting
 
     @property
     def dropped(self) -> int:
         """Points that were given up since the start."""
-        return self._buffer.dropped
+        return self._outbox.dropped
 
     def start(self) -> None:
         """Begin to write, with what an earlier life has left."""
-        try:
-            self._buffer.open()
-        except OSError as error:
-            self._note_disk(error)
+        self._outbox.open()
         self._thread.start()
         self._wake.set()
 
     def put(self, points: Iterable[Point]) -> None:
         """Have points written; returns at once."""
-        lines = [line for point in points if (line := point.line())]
-        if lines:
-            self._buffer.put(lines)
-            self._wake.set()
+        self._outbox.add(points)
+        self._wake.set()
 
     def stop(self) -> None:
         """Write what can be written at once, and leave the rest on disk for the next life."""
@@ -109,10 +106,7 @@ class Writer:
         if self._thread.is_alive():
             self._thread.join(STOP_S)
         # A thread that hangs in a slow request ends with the process; its batch is still ours.
-        try:
-            self._buffer.spill(all_of_it=True)
-        except OSError as error:
-            log.warning("%d points for InfluxDB are lost: %s", self.waiting, error.strerror)
+        self._outbox.close()
 
     def _connect(self, token: str) -> InfluxDBClient:
         influx = self._influx
@@ -131,58 +125,63 @@ class Writer:
             if is_well:
                 pause_s = FIRST_PAUSE_S
                 continue
-            self._make_room()
+            self._outbox.tidy()
             self._stopping.wait(pause_s * random.uniform(0.7, 1.0))  # nosec B311 # no secret
             pause_s = min(2 * pause_s, self._longest_pause_s)
             self._wake.set()
 
     def _deliver(self) -> bool:
         """Write all that waits; returns whether the database takes it."""
-        while (batch := self._buffer.take()) is not None:
-            why = self._try(batch)
+        while (batch := self._outbox.next()) is not None:
+            why, refused = self._try(batch)
             if why:
                 self._say(why)
                 return False
-            self._buffer.settle(batch)
+            self._outbox.done(refused)
             self._say("")
         return True
 
-    def _try(self, batch: Batch) -> str:
-        """Write a batch; returns why the database doesn't take it now, empty if it has."""
-        influx = self._influx
-        # A lone surrogate can't be written as UTF-8.
-        body = "\n".join(batch.lines).encode("utf-8", "replace")
+    def _try(self, batch: Chunk) -> tuple[str, int]:
+        """Write a batch; returns why the database doesn't take it now, empty if it has.
+
+        And how many of its points it will never take.
+        """
         try:
             with self._client.write_api(write_options=SYNCHRONOUS) as api:
-                api.write(influx.bucket, influx.org, body)
+                api.write(self._influx.bucket, self._influx.org, batch.data)
         except ApiException as error:
             if error.status in _REFUSED:
-                self._give_up(batch, error)
-                return ""
+                return "", self._refused(batch, error)
+            return self._trouble_with(error), 0
+        except (urllib3.exceptions.HTTPError, OSError) as error:
+            return self._trouble_with(error), 0
+        return "", 0
+
+    def _trouble_with(self, error: Exception) -> str:
+        influx = self._influx
+        if isinstance(error, ApiException):
             if error.status in (401, 403):
                 self._look_at_token()
             return complaint(influx, error.status or 0, str(error.reason))
-        except urllib3.exceptions.TimeoutError as error:
-            # A refused connection is one of these, too, as urllib3 sees it.
-            if isinstance(error, urllib3.exceptions.NewConnectionError):
-                return _unreachable(influx, error)
+        # A refused connection is a time-out, too, as urllib3 sees it.
+        timed_out = isinstance(error, urllib3.exceptions.TimeoutError)
+        if timed_out and not isinstance(error, urllib3.exceptions.NewConnectionError):
             patience = format_duration(self._timeout_s)
             return f"InfluxDB at {influx.url} doesn't answer within {patience}"
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            return _unreachable(influx, error)
-        return ""
+        return _unreachable(influx, error)
 
-    def _give_up(self, batch: Batch, error: ApiException) -> None:
+    def _refused(self, batch: Chunk, error: ApiException) -> int:
+        """Say what the database refuses for good; returns how many points."""
         said = printable(" ".join(str(error.body or error.reason).split()))[:300]
         counted = _DROPPED.search(said)
-        lost = min(len(batch.lines), int(counted[1])) if counted else len(batch.lines)
-        self._buffer.give_up(lost)
+        lost = min(batch.points, int(counted[1])) if counted else batch.points
         now = time.monotonic()
         if now - self._refused_at > REFUSALS_S:
             self._refused_at = now
             line = f"InfluxDB at {self._influx.url} refuses {lost} points for good: {said}"
             log.warning("%s", line)
             self._on_trouble(line, True)
+        return lost
 
     def _look_at_token(self) -> None:
         """Take another token, if its file holds one by now."""
@@ -192,19 +191,6 @@ class Writer:
                 self._token = token
                 self._client.close()  # type: ignore[no-untyped-call]
                 self._client = self._connect(token)
-
-    def _make_room(self) -> None:
-        try:
-            self._buffer.spill()
-        except OSError as error:
-            self._note_disk(error)
-        else:
-            self._is_disk_bad = False
-
-    def _note_disk(self, error: OSError) -> None:
-        if not self._is_disk_bad:
-            log.warning("points for InfluxDB can't wait on disk: %s", error.strerror or error)
-        self._is_disk_bad = True
 
     def _say(self, trouble: str) -> None:
         """Tell people, if it is something else than they were told last."""

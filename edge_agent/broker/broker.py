@@ -18,11 +18,11 @@ from edge_agent.broker.commands import Action, Commands
 from edge_agent.broker.connection import Connection, Ended, Message
 from edge_agent.broker.courier import APART_S, Courier
 from edge_agent.broker.settings import BrokerSettings
-from edge_agent.outbox import Outbox
 from edge_agent.plugs import Meter
 from fedbed.errors import FedbedError
 from fedbed.link import trust
 from fedbed.telemetry import topics
+from fedbed.telemetry.outbox import Outbox
 from fedbed.telemetry.point import Point
 
 log = logging.getLogger("fedbed.agent")

@@ -7,7 +7,7 @@ import time
 from typing import Callable, Optional
 
 from edge_agent.broker.connection import Connection, Ended, Message
-from edge_agent.outbox import Outbox
+from fedbed.telemetry.outbox import Outbox
 
 log = logging.getLogger("fedbed.agent")
 EVERY_S = 2.0

@@ -68,7 +68,8 @@ def as_defined(*made: Point) -> None:
 def test_every_measurement_of_the_coordinator_is_written_with_all_its_fields() -> None:
     said = {"at": 5.5, "run": "r-1", "node": "n-1", "text": "round 1: a sentence"}
     run = RunFacts("r-1", "n", "mnist_cnn", "mnist", "FedAvg", "running", 2, 5, 1.5)
-    cost: dict[str, Any] = {"cpu": 1, "memory": 2, "disk_free": 3, "nodes_online": 4}
+    cost: dict[str, Any] = {"cpu": 1, "memory": 2, "disk_free": 3}
+    cost.update(nodes_online=4, nodes_training=2)
     made = [
         points.node(NodeFacts("pi-1", "training", True, True, 0, "r-1"), NOW),
         points.run(run, NOW),

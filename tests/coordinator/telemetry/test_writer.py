@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 
 from coordinator.settings import Influx as Settings
-from coordinator.telemetry.buffer import Limits
-from coordinator.telemetry.writer import Writer, complaint
+from coordinator.telemetry.writer import LIMITS, Writer, complaint
+from fedbed.telemetry.outbox import Limits
 from fedbed.telemetry.point import Point
 from tests.influx import BUCKET, ORG, TOKEN, Influx, influx
 
@@ -59,7 +59,7 @@ def writing(
     bucket: str = BUCKET,
     token: str = TOKEN,
     token_file: Path | None = None,
-    limits: Limits | None = None,
+    limits: Limits = LIMITS,
     timeout_s: float = 10.0,
 ) -> Iterator[Told]:
     lines: list[tuple[str, bool]] = []
@@ -96,13 +96,13 @@ def test_points_are_there_with_their_own_times(database: Influx, tmp_path: Path)
 
 
 def test_what_an_absent_database_misses_waits_and_arrives(tmp_path: Path) -> None:
-    limits = Limits(memory_lines=400, spill_lines=50, batch_lines=40)
+    limits = Limits(memory_bytes=10_000, batch_bytes=4_000)
     with influx(tmp_path / "influx") as database:
         pass
     with writing(tmp_path / "waits", database.url, limits=limits) as told:
         for first in range(0, 300, 100):
             told.writer.put(points(100, first, of="absence"))
-        until(lambda: list((tmp_path / "waits").glob("*.lp")), "nothing went to disk")
+        until(lambda: list((tmp_path / "waits").glob("*.lines")), "nothing went to disk")
         assert told.writer.waiting == 300
         with database.running():
             told.all_written()
@@ -122,7 +122,7 @@ def test_what_is_left_at_the_end_is_delivered_by_the_next_life(
         port = nobody.getsockname()[1]
     with writing(tmp_path, f"http://127.0.0.1:{port}") as told:
         told.writer.put(points(5, of="lives"))
-    assert [path.suffix for path in tmp_path.iterdir()] == [".lp"]
+    assert [path.suffix for path in tmp_path.iterdir()] == [".lines"]
     with writing(tmp_path, database.url) as told:
         told.all_written()
     assert count(database, "\"of\" = 'lives'") == 5
@@ -192,3 +192,11 @@ def test_other_answers_are_told_in_a_line() -> None:
         settings, 503, "Service\nUnavailable"
     )
     assert "can't be trusted" in complaint(settings, 0, "SSLError\ncertificate verify failed")
+
+
+def test_the_page_has_the_limits_of_the_code() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "influxdb.md").read_text()
+    assert f"{LIMITS.memory_bytes // 1_000_000} MB, some" in page
+    assert f"files of {LIMITS.memory_bytes // 2_000_000} MB" in page
+    assert f"{LIMITS.free_bytes // 1_000_000} MB of the disk stay free" in page
+    assert f"| {LIMITS.disk_bytes // 1_000_000} MB |" in page

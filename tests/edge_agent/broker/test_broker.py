@@ -20,10 +20,10 @@ from edge_agent.broker import broker as module
 from edge_agent.broker import connection, courier
 from edge_agent.broker.broker import Broker as Speaker
 from edge_agent.broker.settings import BrokerSettings
-from edge_agent.outbox import Limits, Outbox
 from edge_agent.plugs import Plug
 from fedbed.authority import make_ca
 from fedbed.telemetry import topics
+from fedbed.telemetry.outbox import Limits, Outbox
 from fedbed.telemetry.point import Point
 from tests.broker import Broker, Client, until
 

@@ -1,9 +1,12 @@
-"""Points that wait for the broker: in memory, then in files, then the oldest are given up.
+"""Points that wait for a server: in memory, then in files, then the oldest are given up.
 
-While the broker answers nothing is written to the disk. When it is away for long, what is too much
-for the memory goes into files, a few large ones, because SD cards wear. Batches come out oldest
-first and are forgotten only when the broker has acknowledged them; what was on its way when the
-agent died is sent again, and the same point written twice is one point to InfluxDB.
+An agent's wait for the broker, the coordinator's for the database. While the server answers nothing
+is written to the disk. When it is away for long, what is too much for the memory goes into files, a
+few large ones, because SD cards wear. Batches come out oldest first and are forgotten only when the
+server has acknowledged them; what was on its way when its process died is sent again, and the same
+point written twice is one point to InfluxDB.
+
+Standard library only and Python 3.8: nodes import this module.
 """
 
 from __future__ import annotations
@@ -20,11 +23,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Callable, Deque, Iterable, NamedTuple, Optional
 
-from edge_agent.backlog import Backlog, Chunk, batches, joined
+from fedbed.telemetry.backlog import Backlog, Chunk, batches, joined
 from fedbed.telemetry.point import Point
 from fedbed.units import format_bytes
 
-log = logging.getLogger("fedbed.agent")
+log = logging.getLogger("fedbed.telemetry")
 SUFFIX = ".lines"
 _NAME = re.compile(r"(?P<number>[0-9]{12})-(?P<points>[0-9]{1,9})")
 DISK_PAUSE_S = 60.0
@@ -38,7 +41,7 @@ class Limits:
     disk_bytes: int = 64 * 1024 * 1024
     batch_bytes: int = 64 * 1024
     free_bytes: int = 128 * 1024 * 1024
-    """As much of the disk stays free: what the node has learnt needs it more."""
+    """As much of the disk stays free: what was learnt needs it more."""
 
 
 class _Stored(NamedTuple):
@@ -53,7 +56,8 @@ class _Stored(NamedTuple):
 class Outbox:
     """The bounded buffer. `add` may be called by any thread and never waits for the disk.
 
-    What else there is may wait for it, and is for the thread that speaks to the broker.
+    What else there is may wait for it, and is for the thread that speaks to the server.
+    whose: who it is, for messages.
     """
 
     def __init__(
@@ -61,7 +65,9 @@ class Outbox:
         folder: Path,
         limits: Limits = Limits(),
         now: Callable[[], float] = time.monotonic,
+        whose: str = "the broker",
     ) -> None:
+        self._whose = whose
         self._folder = folder
         self._limits = limits
         self._now = now
@@ -89,7 +95,7 @@ class Outbox:
 
     @property
     def dropped(self) -> int:
-        """Points that were given up since the agent's start, because there was no more room."""
+        """Points given up since the start: there was no more room, or the server refused them."""
         return self._dropped
 
     def open(self) -> None:
@@ -116,7 +122,8 @@ class Outbox:
         lines = [line for line in (point.line() for point in points) if line]
         if not lines:
             return
-        chunk = Chunk(("\n".join(lines) + "\n").encode(), len(lines))
+        # A lone surrogate can't be written as UTF-8.
+        chunk = Chunk(("\n".join(lines) + "\n").encode("utf-8", "replace"), len(lines))
         with self._guard:
             self._memory.add(chunk)
             self._waiting += chunk.points
@@ -142,10 +149,12 @@ class Outbox:
                 self._head_number = self._new_number()
             return self._head[0]
 
-    def done(self) -> None:
-        """Forget the oldest batch: the broker has it."""
+    def done(self, refused: int = 0) -> None:
+        """Forget the oldest batch: the server has it, or all but so many points for good."""
         with self._disk:
-            self._count(-self._head.popleft().points)
+            if not self._head:
+                return  # closed meanwhile: it is on the disk, for the next life
+            self._count(-self._head.popleft().points, dropped=refused)
             if not self._head and self._head_file is not None:
                 self._remove(self._head_file)
                 self._head_file = None
@@ -184,7 +193,7 @@ class Outbox:
         try:
             self._head.extend(batches(file.path.read_bytes(), self._limits.batch_bytes))
         except OSError as error:
-            log.warning("points for the broker in '%s' can't be read: %s", file.path, error)
+            log.warning("points for %s in '%s' can't be read: %s", self._whose, file.path, error)
         # A power cut may have taken some of what its name promises.
         lacking = file.points - joined(self._head).points
         self._count(-lacking, dropped=max(0, lacking))
@@ -226,7 +235,7 @@ class Outbox:
     def _avoid_disk(self, reason: str) -> None:
         """Leave the disk alone for a while; the first time, say so."""
         if self._no_disk_until < 0:
-            log.warning("points for the broker wait in memory alone: %s", reason)
+            log.warning("points for %s wait in memory alone: %s", self._whose, reason)
         self._no_disk_until = self._now() + DISK_PAUSE_S
 
     def _new_number(self) -> int:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.outbox import Limits, Outbox
+from fedbed.telemetry.outbox import Limits, Outbox
 from fedbed.telemetry.point import Point
 from tests.parts import fill, small_disk
 
@@ -64,6 +64,23 @@ def test_a_batch_is_the_same_until_it_is_acknowledged(tmp_path: Path) -> None:
     box.done()
     assert delivered(box) == [3, 4]
     assert box.waiting == 0
+
+
+def test_what_the_server_refuses_for_good_is_counted(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    box.add(points(1, 3))
+    assert box.next() is not None
+    box.done(refused=2)
+    assert (box.waiting, box.dropped, box.next()) == (0, 2, None)
+
+
+def test_a_batch_that_is_done_after_the_end_is_there_in_the_next_life(tmp_path: Path) -> None:
+    box = outbox(tmp_path)
+    box.add(points(1, 3))
+    assert box.next() is not None
+    box.close()
+    box.done()
+    assert delivered(outbox(tmp_path)) == [1, 2, 3]
 
 
 def test_what_is_too_much_for_the_memory_goes_into_few_files_and_comes_back_in_order(

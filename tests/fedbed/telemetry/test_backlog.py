@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge_agent.backlog import Backlog, Chunk, batches
+from fedbed.telemetry.backlog import Backlog, Chunk, batches
 
 
 def chunk(*lines: str) -> Chunk:
