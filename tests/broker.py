@@ -95,6 +95,11 @@ class Broker:
             self.process.wait(PATIENCE_S)
             self.process = None
 
+    def lets_in(self, user: str, password: str) -> bool:
+        """Whether it lets somebody in."""
+        with self.client(user, password=password) as asked:
+            return bool(asked.connected == "Success")
+
     def client(self, user: str, *filters: str, password: str = PASSWORD) -> Client:
         """Return a client that has connected and listens to `filters`; use it in a `with`."""
         return Client(self, user, filters, password)
@@ -164,8 +169,11 @@ def until(found: Callable[[], Any], what: str, limit_s: float = PATIENCE_S) -> A
 
 
 @contextmanager
-def broker(folder: Path, *more: str) -> Iterator[Broker]:
-    """Run a broker with files in `folder`; skip where it isn't installed. more: lines of config."""
+def broker(folder: Path, *more: str, passwords: Path | None = None) -> Iterator[Broker]:
+    """Run a broker with files in `folder`; skip where it isn't installed.
+
+    more: lines of config. passwords: its password file; without one, USERS all have PASSWORD.
+    """
     need(MOSQUITTO is not None, "the package mosquitto is not installed")
     need(shutil.which("mosquitto_passwd") is not None, "mosquitto_passwd is not installed")
     folder.mkdir(parents=True, exist_ok=True)
@@ -175,8 +183,11 @@ def broker(folder: Path, *more: str) -> Iterator[Broker]:
     make_ca(folder / "certs")
     issue(folder / "certs", ["localhost"])
     made.password_file.write_text(PASSWORD + "\n")
-    (folder / "passwords").touch()
-    made.add_users(USERS)
+    if passwords is None:
+        (folder / "passwords").touch()
+        made.add_users(USERS)
+    else:
+        shutil.copy(passwords, folder / "passwords")
     shutil.copy(SHIPPED / "acl", folder / "acl")
     config = (SHIPPED / "mosquitto.conf").read_text()
     for shipped, here in (

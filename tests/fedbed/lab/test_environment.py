@@ -11,7 +11,7 @@ import pytest
 from fedbed.errors import UsageError
 from fedbed.lab import environment
 from fedbed.lab.environment import ENVIRONMENT, PASSWORDS, SECRETS, Machine
-from tests.fedbed.lab.broker import lets_in, mosquitto
+from tests.broker import broker
 
 ROOT = Path(__file__).resolve().parents[3]
 MACHINE = Machine("lab", ("lab", "lab.local", "192.168.1.5"), cores=4, docker_group=998)
@@ -60,14 +60,14 @@ def test_the_broker_knows_each_composed_agent_people_and_a_board(tmp_path: Path)
     found = read(tmp_path)
     board = environment.add_board(tmp_path, "pi-01")
     assert stat.S_IMODE(board.stat().st_mode) == 0o600
-    with mosquitto(tmp_path, tmp_path / PASSWORDS) as port:
-        assert lets_in(port, "agent-1", found["MQTT_AGENT_PASSWORD"])
+    with broker(tmp_path / "broker", passwords=tmp_path / PASSWORDS) as made:
+        assert made.lets_in("agent-1", found["MQTT_AGENT_PASSWORD"])
         last = f"agent-{environment.MOST_AGENTS}"
-        assert lets_in(port, last, found["MQTT_AGENT_PASSWORD"])
-        assert lets_in(port, "telegraf", found["MQTT_TELEGRAF_PASSWORD"])
-        assert lets_in(port, "operator", found["MQTT_OPERATOR_PASSWORD"])
-        assert lets_in(port, "pi-01", board.read_text().strip())
-        assert not lets_in(port, "operator", found["MQTT_AGENT_PASSWORD"])
+        assert made.lets_in(last, found["MQTT_AGENT_PASSWORD"])
+        assert made.lets_in("telegraf", found["MQTT_TELEGRAF_PASSWORD"])
+        assert made.lets_in("operator", found["MQTT_OPERATOR_PASSWORD"])
+        assert made.lets_in("pi-01", board.read_text().strip())
+        assert not made.lets_in("operator", found["MQTT_AGENT_PASSWORD"])
 
 
 def test_a_board_that_is_known_or_has_no_name_is_refused(tmp_path: Path) -> None:

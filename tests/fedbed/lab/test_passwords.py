@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from fedbed.lab import passwords
-from tests.fedbed.lab.broker import lets_in, mosquitto
+from tests.broker import broker
 from tests.parts import need
 
 
@@ -26,11 +26,11 @@ def test_hashes_as_mosquitto_passwd_does(tmp_path: Path) -> None:
 def test_a_real_broker_lets_those_in_whose_password_it_is(tmp_path: Path) -> None:
     file = tmp_path / "passwords"
     file.write_text(passwords.table({"agent-1": "one", "telegraf": "another"}))
-    with mosquitto(tmp_path, file) as port:
-        assert lets_in(port, "agent-1", "one")
-        assert lets_in(port, "telegraf", "another")
-        assert not lets_in(port, "agent-1", "another")
-        assert not lets_in(port, "nobody", "one")
+    with broker(tmp_path / "broker", passwords=file) as made:
+        assert made.lets_in("agent-1", "one")
+        assert made.lets_in("telegraf", "another")
+        assert not made.lets_in("agent-1", "another")
+        assert not made.lets_in("nobody", "one")
 
 
 def test_the_same_password_has_another_hash_each_time() -> None:
