@@ -125,7 +125,7 @@ def _broker() -> Iterator[int]:
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder) / "mosquitto.conf"
         config.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
-        process = subprocess.Popen(
+        process = subprocess.Popen(  # nosec B603 # the broker that was found
             [program, "-c", str(config)],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
