@@ -57,7 +57,8 @@ class Learner(Trainer):
         self._mean = _per_channel(mean)
         self._std = _per_channel(std)
         self._evaluation_batch = evaluation_batch
-        self._model = build()
+        # Channels last in memory: convolutions on a CPU take a fifth to a third less time so.
+        self._model = build().to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._optimizer: Optional[torch.optim.Optimizer] = None
         self._moments: Arrays = {}
         """Those that came with the weights, for the next optimiser."""
@@ -165,8 +166,7 @@ class Learner(Trainer):
 
     def _normalised(self, images: torch.Tensor) -> torch.Tensor:
         if images.ndim == 4:
-            # Contiguous: left in their old order in memory, they train at half the speed.
-            images = images.permute(0, 3, 1, 2).contiguous()
+            images = images.permute(0, 3, 1, 2)
         return images.to(torch.float32).mul_(1 / 255).sub_(self._mean).div_(self._std)
 
     def _tuned_optimizer(self, settings: FitSettings) -> torch.optim.Optimizer:

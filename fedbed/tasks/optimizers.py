@@ -93,7 +93,10 @@ def restore(
     """
     for key, parameter in parameters.items():
         own: Dict[str, Any] = {
-            slot: torch.from_numpy(np.array(arrays[f"{slot}/{key}"], np.float32))
+            # In the parameter's own order in memory, or each step would go across one of them.
+            slot: torch.empty_like(parameter, requires_grad=False).copy_(
+                torch.from_numpy(np.array(arrays[f"{slot}/{key}"], np.float32))
+            )
             for slot in _SLOTS[name]
         }
         if name == "adamw":

@@ -356,3 +356,13 @@ def test_an_exception_in_progress_ends_the_training(name: str, data: Split) -> N
 
     with pytest.raises(InterruptedError):
         loaded(name).fit(data, SETTINGS, stop)
+
+
+@every_task
+def test_what_it_gives_away_lies_in_the_usual_order_whatever_it_computes_in(
+    name: str, data: Split
+) -> None:
+    trainer = loaded(name)
+    trainer.fit(data, SETTINGS, quiet)
+    given = {**trainer.weights(), **trainer.moments("sgd")}
+    assert all(array.flags.c_contiguous for array in given.values())
