@@ -123,8 +123,8 @@ def selection(given: object) -> object:
     """Expand a bare name of a selection, check its arguments and fill in those left out."""
     if isinstance(given, str):
         given = {"name": given}
-    if not isinstance(given, dict):
-        return given
+    if not isinstance(given, dict) or not given.keys() <= {"name", "args"}:
+        return given  # pydantic has the words for it
     name, args = given.get("name", "strategy"), given.get("args", {})
     if name == "strategy" and not args:
         return given  # the default needs no look at the selections

@@ -88,6 +88,8 @@ def test_a_label_that_nobody_carries() -> None:
         ("{name: oort, args: {epsilon: 2}}", "epsilon: given 2 (number); allowed: a number from 0"),
         ("{name: random, args: {x: 1}}", "selection 'random' takes no arguments"),
         ("{args: {x: 1}}", "selection 'strategy' takes no arguments"),
+        ("{nme: label}", "unknown key 'federation.selection.nme'; did you mean 'name'?"),
+        ("{nme: label, args: {x: 1}}", "unknown key 'federation.selection.nme'; did you mean"),
         ("label", "target: missing; wanted: at least one label"),
         ("{name: label, args: {target: {}}}", "allowed: at least one label, as in {device:"),
         ("{name: fedcs, args: {deadline: soon}}", "deadline: given 'soon' (text); allowed: a dur"),
