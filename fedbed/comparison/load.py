@@ -14,7 +14,7 @@ from pydantic_core import PydanticCustomError
 from fedbed.comparison.plan import Plan, Variant, refuse_twice, run_name
 from fedbed.comparison.schema import Comparison, check_reference
 from fedbed.errors import ExperimentError
-from fedbed.experiment import Assignment, assign, describe, load, override, yamlfile
+from fedbed.experiment import Assignment, Experiment, assign, describe, load, override, yamlfile
 from fedbed.experiment.complaints import complaints, one_line
 from fedbed.experiment.load import SHORTHANDS, from_data, keys_of, read_text
 
@@ -134,7 +134,7 @@ def _assignments(keys: Mapping[str, Any], origin: str) -> Iterator[Assignment]:
 
 
 def _flattened(path: tuple[str, ...], value: Any, origin: str) -> Iterator[Assignment]:
-    if isinstance(value, dict) and describe.is_section(path) and path not in SHORTHANDS:
+    if isinstance(value, dict) and describe.is_section(path, Experiment) and path not in SHORTHANDS:
         for key, below in value.items():
             yield from _flattened((*path, key), below, origin)
         return

@@ -10,7 +10,6 @@ from pydantic_core import ErrorDetails
 
 from fedbed.experiment import describe
 from fedbed.experiment.base import near_match
-from fedbed.experiment.schema import Experiment
 from fedbed.experiment.yamlfile import Lines, Path, dotted
 
 _MAX_CHARS = 500
@@ -27,9 +26,7 @@ class Complaint:
         self.line = line
 
 
-def complaints(
-    error: ValidationError, lines: Lines, model: describe.Model = Experiment
-) -> List[Complaint]:
+def complaints(error: ValidationError, lines: Lines, model: describe.Model) -> List[Complaint]:
     """List what is wrong with a file of this model, in its order; what is missing comes last."""
     found = []
     for detail in error.errors(include_url=False):

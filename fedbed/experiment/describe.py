@@ -7,7 +7,6 @@ from functools import lru_cache
 from typing import Any, Dict, Hashable, List, Sequence, Tuple, Type
 
 from fedbed.experiment.base import Section
-from fedbed.experiment.schema import Experiment
 
 Model = Type[Section]
 
@@ -24,7 +23,7 @@ def _resolved(schema: Dict[str, Any], model: Model) -> Dict[str, Any]:
     return schema
 
 
-def schema_at(path: Sequence[Hashable], model: Model = Experiment) -> Dict[str, Any] | None:
+def schema_at(path: Sequence[Hashable], model: Model) -> Dict[str, Any] | None:
     """Find the JSON schema of a key, or None where the model of the file names no such key."""
     schema = _document(model)
     for part in path:
@@ -41,12 +40,12 @@ def schema_at(path: Sequence[Hashable], model: Model = Experiment) -> Dict[str, 
     return schema
 
 
-def keys_at(path: Sequence[Hashable], model: Model = Experiment) -> List[str]:
+def keys_at(path: Sequence[Hashable], model: Model) -> List[str]:
     """List the keys of a section in the schema's order."""
     return list((schema_at(path, model) or {}).get("properties", {}))
 
 
-def homes(key: str, model: Model = Experiment) -> List[Tuple[str, ...]]:
+def homes(key: str, model: Model) -> List[Tuple[str, ...]]:
     """Find the sections that have this key, to help one that stands in the wrong place."""
     found: List[Tuple[str, ...]] = []
 
@@ -61,12 +60,12 @@ def homes(key: str, model: Model = Experiment) -> List[Tuple[str, ...]]:
     return found
 
 
-def is_section(path: Sequence[Hashable]) -> bool:
+def is_section(path: Sequence[Hashable], model: Model) -> bool:
     """Tell whether a key holds further keys of the schema."""
-    return bool(keys_at(path))
+    return bool(keys_at(path, model))
 
 
-def allowed(schema: Dict[str, Any], model: Model = Experiment) -> str:
+def allowed(schema: Dict[str, Any], model: Model) -> str:
     """Say in a few words what a value may be; `model` resolves the schema's references."""
     if "allowed" in schema:
         return str(schema["allowed"])

@@ -108,7 +108,7 @@ def from_data(
     try:
         return Experiment.model_validate(data, context=STORED if stored else None)
     except ValidationError as error:
-        found = complaints(error, lines or {})
+        found = complaints(error, lines or {}, Experiment)
         first = found[0]
         raise ExperimentError(one_line(origin, first.line, first.text, found[1:])) from None
 
@@ -144,7 +144,7 @@ def assign(experiment: Experiment, assignments: Iterable[Assignment]) -> Experim
     try:
         return Experiment.model_validate(data)
     except ValidationError as error:
-        found = complaints(error, {})
+        found = complaints(error, {}, Experiment)
     # Blame the assignment that touched the key; a check across keys may blame any of them.
     for complaint in found:
         for path, origin in reversed(origins):

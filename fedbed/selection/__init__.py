@@ -11,6 +11,7 @@ from pydantic import ValidationError
 
 from fedbed.errors import ExperimentError
 from fedbed.experiment.base import hint
+from fedbed.experiment.complaints import complaints
 from fedbed.selection.base import Selection
 from fedbed.selection.chance import Random
 from fedbed.selection.everybody import All
@@ -49,8 +50,6 @@ def build(name: str, args: Mapping[str, object]) -> Selection | None:
     Raises:
         ExperimentError: unknown name or argument, a missing one, or a value that isn't allowed.
     """
-    from fedbed.experiment.complaints import complaints
-
     names = [OF_STRATEGY, *SELECTIONS]
     if name not in names:
         raise ExperimentError(

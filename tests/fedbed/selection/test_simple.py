@@ -116,7 +116,7 @@ def test_a_label_that_no_node_of_the_run_can_carry_is_refused() -> None:
 
 
 def test_the_file_names_them_and_says_every_argument() -> None:
-    listed = describe.schema_at(("federation", "selection", "name"))
+    listed = describe.schema_at(("federation", "selection", "name"), Experiment)
     assert listed is not None
     assert listed["allowed"] == " | ".join([OF_STRATEGY, *SELECTIONS])
     for name in SELECTIONS:
