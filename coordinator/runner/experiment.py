@@ -31,7 +31,7 @@ from coordinator.runner.screening import Screening
 from coordinator.runner.selector import Selector
 from coordinator.runner.stragglers import Stragglers
 from coordinator.runner.stream import StreamGrid
-from coordinator.runner.twins import Twins, obtain
+from coordinator.runner.twins import Twins, evened, obtain
 from coordinator.runs.spec import experiment_of
 from fedbed import codec, flower, tasks
 from fedbed.data import Split
@@ -145,6 +145,7 @@ class ExperimentRun:
             look("federated", trainer)
         if order.spec.twin and samples.whole is not None:
             seen = [_samples_seen(entry) for entry in driver.history]
+            crowd = max(len(entry["nodes"]) for entry in driver.history)
             kept = Twins(order.twins)
             outcome.take_twin(
                 obtain(
@@ -155,7 +156,7 @@ class ExperimentRun:
                     trainer,
                     weights,
                     samples.pooled(),
-                    seen,
+                    evened(seen, crowd),
                     channel,
                 )
             )

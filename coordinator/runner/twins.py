@@ -14,6 +14,7 @@ import platform
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,24 @@ def obtain(
         channel.publish("twin", entry)
     channel.publish("event", f"the centralised twin is that of run {held.run}, which is the same")
     return held
+
+
+def evened(samples_per_round: list[int], nodes: int) -> list[int]:
+    """Return as many samples in all, spread evenly over the rounds, where they nearly were before.
+
+    Each node rounds its own part of a pass, so rounds of 3, 5 and 10 nodes differ by a few samples
+    and each would need a twin of its own. Where the rounds have never been further from an even
+    pace than one sample for each node, that difference is rounding alone, and one twin serves all.
+    """
+    rounds, total = len(samples_per_round), sum(samples_per_round)
+    # Whole numbers: round(a / b) would round halves to even, now up and now down.
+    marks = [(2 * total * number + rounds) // (2 * rounds) for number in range(rounds + 1)]
+    seen = 0
+    for samples, mark in zip(samples_per_round, marks[1:], strict=True):
+        seen += samples
+        if abs(seen - mark) > nodes:
+            return samples_per_round
+    return [after - before for before, after in pairwise(marks)]
 
 
 def key_of(

@@ -10,10 +10,11 @@ import numpy as np
 import pytest
 
 from coordinator.runner import twins as module
-from coordinator.runner.twins import Twin, Twins, key_of, obtain
+from coordinator.runner.twins import Twin, Twins, evened, key_of, obtain
 from fedbed import installed, tasks
 from fedbed.data import Dataset, Split
 from fedbed.experiment import Experiment, loads, override
+from fedbed.tasks.schedule import window
 from tests.coordinator.runner.test_driver import Recorder
 
 SEEN = [40, 40]
@@ -160,3 +161,22 @@ def test_where_nothing_can_be_kept_the_run_goes_on(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     for run in ("r1", "r2"):
         assert train(tmp_path / "file", run)[0].run == run
+
+
+@pytest.mark.parametrize("sizes", [[252], [80, 84, 88], [10, 20, 30, 40, 50, 102], [1] * 5])
+@pytest.mark.parametrize("epochs", [0.25, 0.3, 1, 2])
+def test_parts_of_passes_that_nodes_round_apart_come_to_one_pace(
+    sizes: list[int], epochs: float
+) -> None:
+    rounds = 20
+    seen = [sum(window(epochs, size, r)[1] for size in sizes) for r in range(1, rounds + 1)]
+    if min(sizes) > 1:
+        alone = [window(epochs, sum(sizes), r)[1] for r in range(1, rounds + 1)]
+        assert evened(seen, len(sizes)) == evened(alone, 1)
+    assert sum(evened(seen, len(sizes))) == sum(seen)
+
+
+def test_rounds_that_saw_unlike_numbers_of_samples_keep_them() -> None:
+    assert evened([60, 61, 62, 61], 3) == [61, 61, 61, 61]
+    assert evened([80, 40, 60, 64], 3) == [80, 40, 60, 64]
+    assert evened([10, 10, 0], 2) == [10, 10, 0]
