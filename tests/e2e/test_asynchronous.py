@@ -126,14 +126,14 @@ def test_a_killed_run_goes_on_with_what_nodes_have_in_hand(
 
 
 def test_a_node_that_always_fails_does_not_spin(tmp_path: Path) -> None:
-    settings = ["federation.nodes=3", "federation.rounds=10", "adversaries.nodes=1"]
+    settings = ["federation.nodes=3", "federation.rounds=30", "adversaries.nodes=1"]
     with nothing_left(), LocalTestbed(nodes=3) as testbed, Client(testbed.url) as client:
         run_id = submit(client, *settings, *FEDBUFF, "adversaries.kind=nan")
         result = result_of(client, run_id, tmp_path)
         (bad,) = result["adversaries"]["partitions"]
         tries = [entry for entry in result["history"] if str(bad) in entry["missing"]]
-    # Asked for version 1, it rests for 1, 2 and 4 versions.
-    assert 1 <= len(tries) <= 4
+    # Asked for version 1, it rests for 1, 2, 4, 8 and 16 versions.
+    assert 1 <= len(tries) <= 5
     assert all("array 'weight'" in entry["missing"][str(bad)] for entry in tries)
     assert bad not in {node["partition"] for node in updates(result)}
     assert result["final"]["federated"] > 0.6

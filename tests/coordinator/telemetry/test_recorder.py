@@ -19,7 +19,6 @@ from tests.influx import TOKEN, Influx, influx
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 LIMIT_S = 60.0
-S = 1_000_000_000
 SETTINGS = [
     "data.train_samples=4000",
     "federation.local_epochs=6",
@@ -36,17 +35,18 @@ TYPES = {
 }
 
 
-def probed(begin_ns: int) -> list[str]:
-    """What the probes of one of the nodes would have written in three seconds."""
+def probed(begin_ns: int, end_ns: int) -> list[str]:
+    """What the probes of one of the nodes would have written at three times, evenly from begin."""
     tags = "fedbed_power,node=node-1,rail"
     return [
         line
-        for at in range(begin_ns, begin_ns + 3 * S, S)
+        for number in range(3)
+        for at in (begin_ns + number * (end_ns - begin_ns) // 3,)
         for line in (
             f"fedbed_cpu,node=node-1 usage=62.5 {at}",
             f"fedbed_temperature,node=node-1,sensor=cpu value=55.5 {at}",
-            f"{tags}=plug,method=measured energy={100 + 5 * (at - begin_ns) / S} {at}",
-            f"{tags}=package-0,method=modelled energy={2 * (at - begin_ns) / S} {at}",
+            f"{tags}=plug,method=measured energy={100 + 5 * number} {at}",
+            f"{tags}=package-0,method=modelled energy={2 * number} {at}",
         )
     ]
 
@@ -97,18 +97,20 @@ def seen(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Seen]:
             )
 
         rounds(1)
+        begin = time.time_ns()
         children = psutil.Process(bed.process("coordinator").pid).children()
         assert children
         assert all(INFLUX_TOKEN not in child.environ() for child in children)
         up.close()
         rounds(3)
+        end = time.time_ns()
 
         def said() -> list[str]:
             return [event["text"] for event in client.live()["events"]]
 
         until(lambda: any("can't be reached" in text for text in said()), "nobody was told")
         up.enter_context(database.running())
-        database.write("\n".join(probed(time.time_ns() - 3 * S)))
+        database.write("\n".join(probed(begin, end)))
         result = result_of(client, run, folder / "runs")
         where = f"run = '{run}' AND state = 'finished'"
         until(lambda: database.query(f"SELECT round FROM fedbed_run WHERE {where}"), "no end")
@@ -185,7 +187,8 @@ def test_states_and_events_are_there_from_the_beginning_to_the_end(seen: Seen) -
     kinds = {row["text"]: row["kind"] for row in events}
     assert kinds["node-1 joined"] == "node"
     assert kinds[f"run {seen.run} finished"] == "run"
-    assert [kind for text, kind in kinds.items() if "can't be reached" in text] == ["fault"]
+    # The reason may differ from time to time.
+    assert {kind for text, kind in kinds.items() if "can't be reached" in text} == {"fault"}
 
 
 def test_the_coordinators_cost_is_written_and_nothing_was_dropped(seen: Seen) -> None:
