@@ -12,8 +12,10 @@ import contextlib
 import threading
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
 from types import TracebackType
 
 from paho.mqtt import client as mqtt
@@ -22,10 +24,12 @@ from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
 from fedbed.telemetry.topics import SAMPLES, everybody
-from tests.broker import PASSWORD, Broker
-from tests.influx import BUCKET, ORG, TOKEN, Influx
+from tests.broker import PASSWORD, Broker, broker
+from tests.influx import BUCKET, ORG, TOKEN, Influx, influx
 
 PAUSE_S = 0.5
+FLUSH_S = 0.5
+"""How long the real one gathers before it writes; this one passes on at once."""
 _FOR_EVER = 0xFFFFFFFF
 
 
@@ -93,8 +97,31 @@ def _by(node: str, line: str) -> str:
     return ",".join([head.split(",")[0], *tags, f"node={node}"]) + " " + rest
 
 
+@dataclass(frozen=True)
+class Way:
+    """The way from nodes to the database; env: what agents and coordinator know of it."""
+
+    broker: Broker
+    influx: Influx
+    env: dict[str, str]
+
+
 @contextmanager
-def telegraf(broker: Broker, influx: Influx) -> Iterator[None]:
-    """Carry samples while the statement lasts."""
-    with TelegrafStandIn(broker, influx):
-        yield
+def way(folder: Path, nodes: Sequence[str]) -> Iterator[Way]:
+    """Run a broker that knows `nodes`, a database, and what carries samples between them."""
+    with ExitStack() as stack:
+        database = stack.enter_context(influx(folder / "influx"))
+        made = stack.enter_context(broker(folder / "broker"))
+        made.add_users(nodes)
+        made.stop()
+        made.start()
+        stack.enter_context(TelegrafStandIn(made, database))
+        env = {
+            "FEDBED_BROKER": made.url,
+            "FEDBED_BROKER_PASSWORD": PASSWORD,
+            "FEDBED_INFLUX_URL": database.url,
+            "FEDBED_INFLUX_ORG": ORG,
+            "FEDBED_INFLUX_BUCKET": BUCKET,
+            "FEDBED_INFLUX_TOKEN": TOKEN,
+        }
+        yield Way(made, database, env)

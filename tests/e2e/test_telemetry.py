@@ -1,28 +1,31 @@
 """From probes to the database, all parts real but Telegraf; and what an outage costs: nothing.
 
 FEDBED_OUTAGE_S sets how long broker and database are away: 300 is what docs/monitoring.md tells of.
+What it tells of is logged: --log-cli-level=info shows it.
 """
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import median
 
 import pytest
 
 from fedbed.client import Client
 from fedbed.telemetry.definition import FLOAT, by_name, faults
 from fedbed.testbed import LocalTestbed
-from tests.broker import PASSWORD, Broker, broker, until
-from tests.e2e.bench import await_training, result_of, submit
-from tests.influx import BUCKET, ORG, TOKEN, Influx, influx
-from tests.telegraf import telegraf
+from tests.broker import Broker, until
+from tests.e2e.bench import await_training, result_of, state_of, submit, wait_for
+from tests.influx import Influx
+from tests.telegraf import FLUSH_S, way
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(1200)]
+log = logging.getLogger(__name__)
 NODES = tuple(f"node-{number}" for number in range(1, 6))
 OUTAGE_S = float(os.environ.get("FEDBED_OUTAGE_S", "8"))
 SECOND = 10**9
@@ -49,26 +52,18 @@ class Lab:
         """Return the times of a query's rows, in order, in nanoseconds."""
         return sorted(int(row["time"]) for row in self.influx.query(what))
 
+    def samples(self, node: str, since_ns: int) -> list[int]:
+        """Return the times of a node's samples from then on, in order, in nanoseconds."""
+        chosen = f"node = '{node}' AND time > {since_ns}"
+        return self.stamps(f"SELECT usage FROM fedbed_cpu WHERE {chosen}")
+
 
 @pytest.fixture(scope="module")
 def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    with ExitStack() as stack:
-        database = stack.enter_context(influx(tmp_path_factory.mktemp("influx")))
-        made = stack.enter_context(broker(tmp_path_factory.mktemp("broker")))
-        made.add_users(NODES)
-        made.stop()
-        made.start()
-        env = {
-            "FEDBED_BROKER": made.url,
-            "FEDBED_BROKER_PASSWORD": PASSWORD,
-            "FEDBED_INFLUX_URL": database.url,
-            "FEDBED_INFLUX_ORG": ORG,
-            "FEDBED_INFLUX_BUCKET": BUCKET,
-            "FEDBED_INFLUX_TOKEN": TOKEN,
-        }
-        stack.enter_context(telegraf(made, database))
-        bed = stack.enter_context(LocalTestbed(nodes=5, env=env))
-        yield Lab(stack.enter_context(bed.client()), made, database)
+    with way(tmp_path_factory.mktemp("way"), NODES) as found, LocalTestbed(
+        nodes=len(NODES), env=found.env
+    ) as bed, bed.client() as client:
+        yield Lab(client, found.broker, found.influx)
 
 
 def test_what_nodes_measure_is_in_the_database_as_defined(lab: Lab) -> None:
@@ -101,6 +96,9 @@ def test_an_outage_of_broker_and_database_costs_neither_model_nor_samples(
         back_at = time.time_ns()
         lab.influx.start()
         lab.broker.start()
+    for node in NODES:
+        until(lambda n=node: lab.samples(n, began)[-1:] > [back_at], node, 60)  # type: ignore[misc]
+    caught_up_s = (time.time_ns() - back_at) / SECOND
     until(lambda: lab.client.run(run)["state"] == "finished", "its end", 1000)
     disturbed = result_of(lab.client, run, tmp_path)
     assert disturbed["model_sha256"] == undisturbed["model_sha256"]
@@ -112,17 +110,68 @@ def test_an_outage_of_broker_and_database_costs_neither_model_nor_samples(
     until(lambda: len(lab.stamps(parts)) == 30, "its parts of rounds", 60)
     assert away_since < lab.stamps(rounds)[0]
     assert lab.stamps(parts)[0] < back_at
+    found: list[tuple[int, float, float]] = []
     for node in NODES:
-        samples = f"SELECT usage FROM fedbed_cpu WHERE node = '{node}' AND time > {began}"
-        until(lambda q=samples: lab.stamps(q)[-1:] > [ended], node, 60)  # type: ignore[misc]
+        until(lambda n=node: lab.samples(n, began)[-1:] > [ended], node, 60)  # type: ignore[misc]
         dropped = lab.influx.query(f"SELECT MAX(dropped) FROM fedbed_agent WHERE node = '{node}'")
         assert dropped[0]["max"] == 0
         # One a second: on a busy machine one may be late, and none may be missing.
-        stamps = lab.stamps(samples)
+        stamps = lab.samples(node, began)
         wanted = (stamps[-1] - stamps[0]) / SECOND
         assert len(stamps) >= 0.9 * wanted
         longest = max(b - a for a, b in zip(stamps, stamps[1:], strict=False))
         assert longest < min(OUTAGE_S, 6) * SECOND
+        found.append((len(stamps), wanted, longest / SECOND))
+    log.info(
+        "away %.0f s of a run of %.0f s; caught up after %.1f s; samples: %s; longest gap %.1f s",
+        (back_at - away_since) / SECOND,
+        (ended - began) / SECOND,
+        caught_up_s,
+        ", ".join(f"{count} in {span:.0f} s" for count, span, _ in found),
+        max(gap for _, _, gap in found),
+    )
+
+
+def test_a_sample_can_be_asked_for_within_five_seconds(lab: Lab) -> None:
+    known = {node: lab.samples(node, 0)[-1] for node in NODES}
+    ages: list[float] = []
+    until_s = time.monotonic() + 10
+    while time.monotonic() < until_s:
+        for node in NODES:
+            fresh = lab.samples(node, known[node])
+            ages += [(time.time_ns() - stamp) / SECOND for stamp in fresh]
+            known[node] = max([known[node], *fresh])
+        time.sleep(0.05)
+    assert len(ages) > 5 * len(NODES)
+    log.info("age of %d samples: median %.2f s, worst %.2f s", len(ages), median(ages), max(ages))
+    assert median(ages) < 5 - FLUSH_S
+
+
+def test_a_change_of_state_is_on_the_page_and_in_the_database_within_a_second(lab: Lab) -> None:
+    """Of several the quickest counts, for load makes all of this longer."""
+    took: dict[str, list[float]] = {"page": [], "database": [], "database, by the node": []}
+    for number in range(8):
+        rest = number % 2 == 0
+        state, own = ("drained", "draining") if rest else ("ready", "idle")
+        began, since = time.monotonic(), time.time_ns()
+        lab.client.drain("node-1", drained=rest)
+        wait_for(lab.client, lambda p, s=state: state_of(p, "node-1") == s, state)  # type: ignore[misc]
+        took["page"].append(time.monotonic() - began)
+        for kind, table, said in (
+            ("database", "fedbed_node", state),
+            ("database, by the node", "fedbed_state", own),
+        ):
+            query = (
+                f"SELECT state FROM {table} WHERE node = 'node-1' AND time > {since} "
+                f"AND state = '{said}'"
+            )
+            until(lambda q=query: lab.stamps(q), said)  # type: ignore[misc]
+            took[kind].append(time.monotonic() - began)
+    for kind, seconds in took.items():
+        log.info("%s: median %.2f s, worst %.2f s", kind, median(seconds), max(seconds))
+    assert min(took["page"]) < 1
+    assert min(took["database"]) < 1
+    assert min(took["database, by the node"]) < 1 - FLUSH_S
 
 
 def _as_written(measurement: str, field: str, value: object) -> object:

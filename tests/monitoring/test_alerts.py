@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import operator
-import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,9 +13,8 @@ from fedbed.telemetry.definition import faults
 from fedbed.telemetry.point import Point, Value
 from monitoring.dashboards.__main__ import FOLDER
 from tests.influx import Influx, influx
+from tests.monitoring.alerting import RULES, fires
 
-FILE: dict[str, Any] = yaml.safe_load((FOLDER / "provisioning/alerting/rules.yml").read_text())
-RULES: list[dict[str, Any]] = FILE["groups"][0]["rules"]
 NODE, RUN = {"node": "node-1"}, {"run": "a-run"}
 HEALTHY: dict[str, tuple[dict[str, str], dict[str, Value]]] = {
     "fedbed_node": (NODE, {"online": True, "training": True, "state": "training"}),
@@ -75,35 +72,10 @@ def points() -> Iterator[Point]:
                 yield Point(measurement, tags, said, moment(case) - ago * 10**9 - 1)
 
 
-def at(case: str, query: str) -> str:
-    """Ask at a case's moment, to which the future is empty."""
-    now = f"{moment(case)}ns"
-    return re.sub(r"time > now\(\) - (\w+)", rf"time > {now} - \1 AND time <= {now}", query)
-
-
 def firing(database: Influx, case: str) -> set[str]:
-    """The rules that fire at a case's moment; each must say of whom."""
-    found = set()
-    for rule in RULES:
-        query, reduce, threshold = (step["model"] for step in rule["data"])
-        rows = database.query(at(case, query["query"]))
-        series: dict[tuple[object, ...], list[Any]] = {}
-        for row in rows:
-            labels = tuple(v for k, v in sorted(row.items()) if k in ("node", "run", "sensor"))
-            (value,) = (v for k, v in row.items() if k not in ("time", "node", "run", "sensor"))
-            series.setdefault(labels, []).append(value)
-        assert (reduce["reducer"], reduce["expression"], threshold["expression"]) == (
-            "last",
-            "A",
-            "B",
-        )
-        (condition,) = threshold["conditions"]
-        limit = condition["evaluator"]["params"][0]
-        is_beyond = {"gt": operator.gt, "lt": operator.lt}[condition["evaluator"]["type"]]
-        fires = any(is_beyond(values[-1], limit) for values in series.values())
-        if fires or (not series and rule["noDataState"] == "Alerting"):
-            found.add(rule["uid"].removeprefix("fedbed-"))
-    return found
+    """The rules that fire at a case's moment."""
+    found = {rule["uid"] for rule in RULES if fires(rule, database, moment(case))}
+    return {uid.removeprefix("fedbed-") for uid in found}
 
 
 @pytest.mark.parametrize("case", TROUBLE)

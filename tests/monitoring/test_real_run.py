@@ -1,55 +1,49 @@
-"""A real run's points, and a real machine's: no panel is empty that should have data."""
+"""A real run's points, and its real nodes': no panel is empty that should have data."""
 
 from __future__ import annotations
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
 from fedbed.telemetry.definition import COORDINATOR, by_name
 from fedbed.testbed import LocalTestbed
+from tests.broker import until
 from tests.e2e.bench import result_of, submit
-from tests.influx import TOKEN, influx
+from tests.monitoring.alerting import RULES, fires
 from tests.monitoring.asking import ALL, NAMES, asked
 from tests.monitoring.conftest import Lab
+from tests.telegraf import way
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(300)]
 NODES = ("node-1", "node-2")
-EVERYWHERE = {"fedbed_cpu", "fedbed_memory", "fedbed_disk", "fedbed_network"}
-"""What every machine measures; sensors and graphics processors not all have."""
-QUIET = ("Training, A", "annotation Faults", "Clock rate, A")
-"""Nobody trains when all is over, nothing went wrong, and not every machine tells its clock."""
+OF_NODES = ("cpu", "memory", "disk", "network", "agent", "worker", "state")
+EVERYWHERE = {f"fedbed_{what}" for what in OF_NODES}
+"""What every node tells; sensors and graphics processors not all have."""
+QUIET = ("Training, A", "Offline, A", "annotation Faults", "Clock rate, A")
+"""When all is over nobody trains, nobody was lost, and not every machine tells its clock."""
+OF_THE_MACHINE = ("fedbed-disk-full", "fedbed-memory-full", "fedbed-node-hot")
+"""What may be so where the tests run."""
 
 
 @pytest.fixture(scope="module")
 def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, list[str]]]:
-    """The database after two runs, and their ids."""
+    """The database after two runs, and their ids; samples came by the broker."""
     folder = tmp_path_factory.mktemp("real")
-    with influx(folder / "influx") as database, pytest.MonkeyPatch.context() as patch:
-        patch.setenv("FEDBED_INFLUX_TOKEN", TOKEN)
-        patch.setenv("FEDBED_INFLUX_URL", database.url)
-        probes = [probe(node) for node in NODES]
-        with LocalTestbed(
-            nodes=len(NODES), state_dir=folder / "bed"
-        ) as bed, bed.client() as client:
-            settings = "federation.evaluate=both", "data.train_samples=4000"
-            runs = [submit(client, *settings, seed=seed, twin=True) for seed in (1, 2)]
-            for run in runs:
-                result_of(client, run, folder / "runs")
-            time.sleep(1)
-        for process in probes:
-            process.terminate()
-            database.write(process.communicate(timeout=30)[0])
-        yield Lab(database, time.time_ns()), runs
-
-
-def probe(node: str) -> subprocess.Popen[str]:
-    """Measure this machine under a node's name, as Telegraf's execd would have it done."""
-    command = [sys.executable, "-m", "edge_agent.probe", "--node", node]
-    return subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
+    with way(folder, NODES) as found, LocalTestbed(
+        nodes=len(NODES), state_dir=folder / "bed", env=found.env
+    ) as bed, bed.client() as client:
+        settings = "federation.evaluate=both", "data.train_samples=4000"
+        runs = [submit(client, *settings, seed=seed, twin=True) for seed in (1, 2)]
+        for run in runs:
+            result_of(client, run, folder / "runs")
+        ended = time.time_ns()
+        for node in NODES:
+            samples = f"SELECT usage FROM fedbed_cpu WHERE node = '{node}' AND time > {ended}"
+            until(lambda q=samples: found.influx.query(q), node)  # type: ignore[misc]
+        yield Lab(found.influx, time.time_ns()), runs
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -66,3 +60,12 @@ def test_no_panel_is_empty_that_should_have_data(after: tuple[Lab, list[str]], n
         )
         if is_due and not each.where.endswith(QUIET):
             assert rows, f"{each.where}: {each.query}"
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["uid"]))
+def test_no_alert_fires_when_all_went_well(
+    after: tuple[Lab, list[str]], rule: dict[str, Any]
+) -> None:
+    lab, _ = after
+    is_firing = fires(rule, lab.database, lab.until_ns)
+    assert not is_firing or rule["uid"] in OF_THE_MACHINE

@@ -15,6 +15,7 @@ import tomllib
 import yaml
 
 from fedbed.telemetry import topics
+from tests.telegraf import FLUSH_S
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "monitoring" / "telegraf"
@@ -126,7 +127,11 @@ def test_loses_nothing_while_it_or_the_database_is_away_for_five_minutes() -> No
     nodes, points_a_second, five_minutes = 30, 15, 300
     assert settings["agent"]["metric_buffer_limit"] >= nodes * points_a_second * five_minutes
     assert consumer["max_undelivered_messages"] >= nodes * five_minutes
-    assert settings["agent"]["flush_interval"] == "1s"
+
+
+def test_passes_on_before_a_change_of_state_is_a_second_old() -> None:
+    agent = load("telegraf.conf")["agent"]
+    assert (agent["flush_interval"], agent["flush_jitter"]) == (f"{FLUSH_S * 1000:g}ms", "0s")
 
 
 @pytest.mark.parametrize("name", ["telegraf.conf", "containers.conf"])
