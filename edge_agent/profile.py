@@ -6,6 +6,7 @@ import json
 import os
 import platform
 import subprocess
+import threading
 import time
 from typing import Dict, List
 
@@ -25,6 +26,8 @@ from fedbed.link.messages import (
 CODEC_PROFILES = ("raw", "exact", "bf16", "int8", "small")
 """Those of `fedbed.codec.PROFILES`, which only the worker can import: it has numpy."""
 _STARTED = time.monotonic()
+_WATCHING = ("sampler", "probes", "broker")
+"""The threads of edge_agent/sampler.py, lanes.py and broker/broker.py."""
 _PROBE = """
 import json
 from importlib import metadata
@@ -54,12 +57,18 @@ def profile(worker_python: str) -> NodeProfile:
 
 
 def cost() -> NodeCost:
-    """Measure this process: resident memory, CPU seconds, age."""
+    """Measure this process: resident memory, CPU seconds, age.
+
+    What threads have taken that have ended (a probe hung in them) is not in `monitoring_cpu_s`.
+    """
     process = psutil.Process()
     times = process.cpu_times()
+    watching = {t.native_id for t in threading.enumerate() if t.name in _WATCHING}
+    spent = (t.user_time + t.system_time for t in process.threads() if t.id in watching)
     return NodeCost(
         rss_bytes=process.memory_info().rss,
         cpu_s=round(times.user + times.system, 3),
+        monitoring_cpu_s=round(sum(spent), 3),
         uptime_s=round(time.monotonic() - _STARTED, 1),
     )
 

@@ -104,16 +104,23 @@ def _of_energy(node: Row) -> str:
 
 
 def _monitoring(result: Row) -> str:
-    """Say in a line what the agents took, their monitoring included."""
+    """Say in a line what sampling took, and the agents, of which it is a part."""
     agents = [mapping(node.get("agent")) for node in rows(result.get("nodes"))]
-    shares = [float(shown.value) for a in agents if (shown := wording.share_of_core(a)) is not None]
+    share = _largest_share(agents, "cpu_s")
     memory = [held for a in agents if (held := number(a.get("rss_bytes")))]
-    if not shares or not memory:
+    most = wording.size(max(memory, default=None))
+    if not share or most is None:
         return ""
-    share, most = wording.percent(max(shares)), wording.size(max(memory))
-    assert share is not None
-    assert most is not None
+    sampling = _largest_share(agents, "monitoring_cpu_s")
+    own = f"sampling and telling the broker took {sampling} of a core at most; " if sampling else ""
     return (
-        f"Cost of monitoring: an agent, all that it does besides training included, took "
-        f"{share.text} of a core and {most.text} of memory at most."
+        f"Cost of monitoring: {own}an agent, all that it does besides training included, took "
+        f"{share} of a core and {most.text} of memory at most."
     )
+
+
+def _largest_share(agents: list[Row], of: str) -> str:
+    """Return the largest share of a core that an agent took; empty where nobody told of any."""
+    shares = [shown for a in agents if (shown := wording.share_of_core(a, of)) is not None]
+    largest = max((float(shown.value) for shown in shares), default=0.0)
+    return f"{largest:.2f}\u202f%" if largest else ""

@@ -72,6 +72,8 @@ class NodeCost:
 
     rss_bytes: int = 0
     cpu_s: float = 0.0
+    monitoring_cpu_s: float = 0.0
+    """How much of it went into sampling the hardware and telling the broker."""
     uptime_s: float = 0.0
 
 

@@ -135,9 +135,9 @@ def moment(value: object) -> Shown | None:
     return Shown(repr(given), f"{when:%Y-%m-%d %H:%M} UTC")
 
 
-def share_of_core(agent: Row) -> Shown | None:
+def share_of_core(agent: Row, of: str = "cpu_s") -> Shown | None:
     """Show CPU seconds per second of uptime, in per cent of one core."""
-    used, uptime = number(agent.get("cpu_s")), number(agent.get("uptime_s"))
+    used, uptime = number(agent.get(of)), number(agent.get("uptime_s"))
     if used is None or not uptime or uptime < 0:
         return None
     percent = 100 * used / uptime

@@ -3,6 +3,8 @@ from __future__ import annotations
 import os
 import platform
 import sys
+import threading
+import time
 from importlib import metadata
 from pathlib import Path
 
@@ -58,3 +60,21 @@ def test_cost_is_of_this_process() -> None:
     assert first.rss_bytes > 1 << 20
     assert 0 < first.cpu_s <= second.cpu_s
     assert 0 <= first.uptime_s <= second.uptime_s
+
+
+@pytest.mark.parametrize(("name", "counts"), [("sampler", True), ("another", False)])
+def test_what_threads_that_watch_take_is_told_apart(name: str, counts: bool) -> None:
+    done, go = threading.Event(), threading.Event()
+
+    def work() -> None:
+        while time.thread_time() < 0.1:
+            pass
+        done.set()
+        go.wait(20)
+
+    thread = threading.Thread(target=work, name=name)
+    thread.start()
+    assert done.wait(20)
+    assert (profile.cost().monitoring_cpu_s >= 0.05) is counts
+    go.set()
+    thread.join()

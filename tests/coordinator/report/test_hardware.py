@@ -23,7 +23,7 @@ PROBED = {
     },
 }
 PLAIN = {"name": "pi-02", "cpu_s": 70, "peak_memory_bytes": 0, "bytes_up": 1, "bytes_down": 2}
-AGENTS = [
+AGENTS: list[dict[str, Any]] = [
     {"name": "pi-01", "agent": {"rss_bytes": 26_000_000, "cpu_s": 1.0, "uptime_s": 400.0}},
     {"name": "pi-02", "agent": {"rss_bytes": 25_000_000, "cpu_s": 1.0, "uptime_s": 200.0}},
 ]
@@ -72,6 +72,13 @@ def test_the_cost_of_monitoring_is_a_line_where_agents_told_of_it() -> None:
     assert "0.50\u202f% of a core and 26.0 MB of memory at most" in line
     assert hardware.build({"nodes": AGENTS}).monitoring == line
     assert hardware.build({"nodes": [{"name": "a"}]}).monitoring == ""
+
+
+def test_what_sampling_took_is_told_apart_from_all_that_an_agent_does() -> None:
+    agent = {**AGENTS[0]["agent"], "monitoring_cpu_s": 0.6}
+    line = hardware.build({"nodes": [{"name": "pi-01", "agent": agent}, AGENTS[1]]}).monitoring
+    assert "sampling and telling the broker took 0.15\u202f% of a core at most; an agent" in line
+    assert "took 0.50\u202f% of a core and 26.0 MB of memory at most" in line
 
 
 def test_results_of_before_and_odd_ones_have_no_section() -> None:
