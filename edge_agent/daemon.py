@@ -157,7 +157,8 @@ class Daemon:
         reply = self._understood(JoinReply, answer)
         self._node_id = reply.node_id
         self._has_joined = True
-        self._poll_s = reply.poll_s
+        # The first answer comes at once, for it tells the time, for which samples wait.
+        self._poll_s = 0.0
         self._link.token = reply.token
         self._executor.joined(reply.token)
         self._telemetry.joined(reply.node_id, reply.token)
