@@ -5,7 +5,6 @@ Without a broker all of this does nothing, and costs nothing.
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING, Optional, Sequence, Tuple
 
 from edge_agent.actions import Actions
@@ -122,10 +121,8 @@ class Telemetry:
         sampler = Sampler(config.name, self._clock, probes, self.deliver, config.sample_interval_s)
         return sampler
 
-    def _now_ns(self) -> int:
-        """Return the coordinator's time; before it is known, this node's."""
-        known = self._clock.stamp_ns(self._clock.now())
-        return time.time_ns() if known is None else known
+    def _now_ns(self) -> Optional[int]:
+        return self._clock.stamp_ns(self._clock.now())
 
     def _event(self, text: str) -> None:
         if self._broker is not None:

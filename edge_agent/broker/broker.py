@@ -23,7 +23,7 @@ from fedbed.errors import FedbedError
 from fedbed.link import trust
 from fedbed.telemetry import topics
 from fedbed.telemetry.outbox import Outbox
-from fedbed.telemetry.point import Point
+from fedbed.telemetry.point import Point, Value
 
 log = logging.getLogger("fedbed.agent")
 STATE_EVERY_S = 10.0
@@ -36,7 +36,8 @@ MAX_ANSWERS = 64
 class Broker:
     """One thread of its own, which tries for ever. All methods return at once, but `stop`.
 
-    about: what the node's birth message says of it. now_ns: the coordinator's clock.
+    about: what the node's birth message says of it. now_ns: the coordinator's clock; None before it
+    is known, and what can't be dated isn't told.
     """
 
     def __init__(
@@ -47,7 +48,7 @@ class Broker:
         activity: Activity,
         actions: Mapping[str, Action],
         about: Mapping[str, Any],
-        now_ns: Callable[[], int],
+        now_ns: Callable[[], Optional[int]],
     ) -> None:
         self._settings = settings
         self._node = node
@@ -79,7 +80,7 @@ class Broker:
     def stop(self) -> None:
         """Say goodbye, if the broker is there; what it hasn't acknowledged waits on the disk."""
         self._activity.on_change = lambda _doing: None
-        self._outbox.add([self._state_point(Doing(OFFLINE))])
+        self._add_state(Doing(OFFLINE))
         self._stopping.set()
         self._ring()
         # It may be waiting for a broker that doesn't answer.
@@ -95,13 +96,12 @@ class Broker:
 
     def event(self, text: str) -> None:
         """Tell people, in one sentence, what has happened here."""
-        tags = {"node": self._node, "kind": "node"}
-        self._outbox.add([Point("fedbed_event", tags, {"text": text}, self._now_ns())])
+        self._add("fedbed_event", {"kind": "node"}, {"text": text})
         self._courier.hurry()
         self._ring()
 
     def _changed(self, doing: Doing) -> None:
-        self._outbox.add([self._state_point(doing)])
+        self._add_state(doing)
         self._courier.hurry()
         self._ring()
 
@@ -197,9 +197,9 @@ class Broker:
             self._stopping.wait(min(0.5, max(0.0, until - time.monotonic())))
 
     def _keep_house(self) -> None:
-        if time.monotonic() - self._state_point_at >= STATE_EVERY_S:
+        is_due = time.monotonic() - self._state_point_at >= STATE_EVERY_S
+        if is_due and self._add_state(self._activity.doing):
             self._state_point_at = time.monotonic()
-            self._outbox.add([self._state_point(self._activity.doing)])
         self._outbox.tidy()
 
     def _received(self, message: Message) -> None:
@@ -211,8 +211,7 @@ class Broker:
         elif plug is not None:
             sample = self._meter.sample(plug.read(message.topic, message.payload))
             if sample is not None:
-                tags = {**sample.tags, "node": self._node}
-                self._outbox.add([Point(sample.measurement, tags, sample.fields, self._now_ns())])
+                self._add(sample.measurement, sample.tags, sample.fields)
 
     def _note(self, end: Ended) -> None:
         # Each reason once, until it has worked again.
@@ -220,9 +219,17 @@ class Broker:
             self._said.add(str(end))
             log.warning("%s. Samples wait; trying again until it works.", end)
 
-    def _state_point(self, doing: Doing) -> Point:
-        fields: Dict[str, Any] = {"state": doing.state, "run": doing.run, "round": doing.round}
-        return Point("fedbed_state", {"node": self._node}, fields, self._now_ns())
+    def _add_state(self, doing: Doing) -> bool:
+        fields: Dict[str, Value] = {"state": doing.state, "run": doing.run, "round": doing.round}
+        return self._add("fedbed_state", {}, fields)
+
+    def _add(self, what: str, tags: Mapping[str, str], fields: Mapping[str, Value]) -> bool:
+        """Have a point of this moment sent; returns whether the moment has a date by now."""
+        at_ns = self._now_ns()
+        if at_ns is None:
+            return False
+        self._outbox.add([Point(what, {**tags, "node": self._node}, dict(fields), at_ns)])
+        return True
 
     def _presence(self, said: Mapping[str, Any]) -> Message:
         return Message(self._topic(topics.PRESENCE), _json(said), retain=True)

@@ -18,6 +18,7 @@ from fedbed.testbed import LocalTestbed
 from tests.broker import PASSWORD, Broker, broker, until
 from tests.broker import Client as Listener
 from tests.e2e import bench
+from tests.parts import shifted
 
 pytestmark = pytest.mark.e2e
 NODES = ("node-1", "node-2")
@@ -123,9 +124,9 @@ def test_drain_and_resume_reach_the_coordinator(
         until(lambda: told(op, "node-1", topics.STATE)[-1]["state"] == "draining", "its own word")
         assert ask(op, "node-1", "resume")["ok"]
         bench.wait_for(client, lambda p: bench.state_of(p, "node-1") == "ready", "ready")
-        lines = op.lines(topics.topic("node-1", topics.SAMPLES))
+        samples = topics.topic("node-1", topics.SAMPLES)
         event = 'fedbed_event,kind=node,node=node-1 text="node-1 is drained, by a command" '
-        assert any(line.startswith(event) for line in lines)
+        until(lambda: any(line.startswith(event) for line in op.lines(samples)), "the event")
         client.drain("node-1")
         refused = ask(op, "node-1", "resume")
         assert not refused["ok"]
@@ -163,6 +164,28 @@ def test_a_broker_that_is_away_changes_no_model_and_hears_all_of_it_later(
     with away.client("telegraf", ALL) as reader:
         for node in NODES:
             until(lambda node=node: len(uploads(reader, node)) >= 3, node)  # type: ignore[misc]
+
+
+def test_a_node_whose_clock_is_hours_off_dates_all_it_tells_by_the_coordinators(
+    away: Broker, bed: LocalTestbed
+) -> None:
+    os.kill(bed.process("node-2").pid, signal.SIGKILL)
+    bed.process("node-2").popen.wait(30)
+    with away.client("telegraf", topics.topic("node-2", topics.SAMPLES)) as reader:
+        began = time.time()
+        bed.start_node("node-2", env=shifted("+5h"))
+
+        def lines(of: str) -> list[str]:
+            told = reader.lines(topics.topic("node-2", topics.SAMPLES))
+            return [line for line in told if line.startswith(of)]
+
+        until(lambda: "clock_offset" in " ".join(lines("fedbed_agent")), "its offset")
+        until(lambda: lines("fedbed_state"), "its state")
+        latest = [line for line in lines("fedbed_agent") if "clock_offset" in line][-1]
+        ahead_s = float(latest.split("clock_offset=")[1].split(",")[0].split()[0])
+        assert abs(ahead_s - 5 * 3600) < 60
+        for line in lines("fedbed_"):
+            assert began - 60 < int(line.split()[-1]) / 1e9 < time.time() + 1, line
 
 
 def test_a_node_that_ends_in_order_says_so(away: Broker, bed: LocalTestbed) -> None:
