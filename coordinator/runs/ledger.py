@@ -114,18 +114,25 @@ class RunLedger:
 
         await self._database.write_patiently(store)
 
+    def keep(self, run_id: str, shown: Progress) -> None:
+        """Keep at hand what a run has to show that ends; its end may not be noted yet."""
+        self._ended[run_id] = shown
+        while len(self._ended) > ENDED_KEPT:
+            del self._ended[next(iter(self._ended))]
+
     def past(self, row: tables.Run) -> Progress:
         """Return what an ended run had to show; the latest are kept at hand."""
-        if row.id not in self._ended:
-            rounds = self._database.read(
-                lambda s: list(
-                    s.query(tables.Round).filter_by(run=row.id).order_by(tables.Round.number)
-                )
+        if row.id in self._ended:
+            return self._ended[row.id]
+        rounds = self._database.read(
+            lambda s: list(
+                s.query(tables.Round).filter_by(run=row.id).order_by(tables.Round.number)
             )
-            self._ended[row.id] = Progress.of_past(row.state, row.summary, rounds)
-            while len(self._ended) > ENDED_KEPT:
-                del self._ended[next(iter(self._ended))]
-        return self._ended[row.id]
+        )
+        found = Progress.of_past(row.state, row.summary, rounds)
+        if row.state in ENDED:
+            self.keep(row.id, found)
+        return found
 
 
 def _as_json(roster: dict[int, str]) -> dict[str, Any]:

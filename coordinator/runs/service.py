@@ -264,7 +264,6 @@ class RunService:
         outcome = run.outcome or {"op": "stopped", "detail": "stopped; its process had died"}
         self._active.pop(run.id, None)
         self._run_by_node = {n: r for n, r in self._run_by_node.items() if r != run.id}
-        run.progress.enter(str(outcome["op"]))
         await self._end(run.id, outcome, run.progress)
         for node in set(run.roster.values()):
             self._board.on_wake(node)
@@ -338,6 +337,9 @@ class RunService:
 
     async def _end(self, run_id: str, outcome: dict[str, Any], shown: Progress) -> None:
         state, detail = str(outcome["op"]), str(outcome.get("detail", ""))
+        # Who looks before all of this is noted finds the run neither active nor ended.
+        shown.enter(state)
+        self.ledger.keep(run_id, shown)
         await self.on_over(run_id)
         await self.ledger.end(run_id, state, str(outcome.get("code", "")), detail, shown)
         await asyncio.to_thread(_tidy, self._runs_dir / run_id, state)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 
@@ -68,6 +69,31 @@ async def test_a_run_that_cannot_work_fails_with_its_reason_and_leaves_nothing_o
     first = (await served.client.get(f"/api/v1/runs/{run_id}")).json()["elapsed_s"]
     await asyncio.sleep(0.3)
     assert (await served.client.get(f"/api/v1/runs/{run_id}")).json()["elapsed_s"] == first
+
+
+async def test_what_a_run_had_to_show_is_there_while_its_end_is_noted_and_afterwards(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    runs = served.centre.runs
+    await served.join("pi-1", apps_allowed=True)
+    run_id = await runs.submit(app(nodes=1))
+    runs._active[run_id].progress.take_in("traffic", {"up": 5, "down": 7})
+    over = runs.on_over
+
+    async def shown() -> dict[str, Any]:
+        described: dict[str, Any] = (await served.client.get(f"/api/v1/runs/{run_id}")).json()
+        return {key: described[key] for key in ("phase", "bytes_up", "elapsed_s")}
+
+    seen: list[dict[str, Any]] = []
+
+    async def look(run_id: str) -> None:
+        seen.append(await shown())
+        await over(run_id)
+
+    monkeypatch.setattr(runs, "on_over", look)
+    await until(lambda: runs.ledger.row(run_id).state == "failed", served.centre.live, 60)
+    assert seen == [await shown()]
+    assert (seen[0]["phase"], seen[0]["bytes_up"]) == ("failed", 5)
 
 
 async def test_a_run_that_was_just_begun_can_be_stopped_and_shut_down(served: Served) -> None:
