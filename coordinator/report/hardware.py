@@ -112,7 +112,7 @@ def _monitoring(result: Row) -> str:
     if not share or most is None:
         return ""
     sampling = _largest_share(agents, "monitoring_cpu_s")
-    own = f"sampling and telling the broker took {sampling} of a core at most; " if sampling else ""
+    own = f"sampling and telling the broker took {sampling} of a core; " if sampling else ""
     return (
         f"Cost of monitoring: {own}an agent, all that it does besides training included, took "
         f"{share} of a core and {most.text} of memory at most."

@@ -77,7 +77,7 @@ def test_the_cost_of_monitoring_is_a_line_where_agents_told_of_it() -> None:
 def test_what_sampling_took_is_told_apart_from_all_that_an_agent_does() -> None:
     agent = {**AGENTS[0]["agent"], "monitoring_cpu_s": 0.6}
     line = hardware.build({"nodes": [{"name": "pi-01", "agent": agent}, AGENTS[1]]}).monitoring
-    assert "sampling and telling the broker took 0.15\u202f% of a core at most; an agent" in line
+    assert "sampling and telling the broker took 0.15\u202f% of a core; an agent" in line
     assert "took 0.50\u202f% of a core and 26.0 MB of memory at most" in line
 
 
