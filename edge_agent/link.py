@@ -48,6 +48,11 @@ class Link:
             self._connection.close()
             self._connection = None
 
+    @property
+    def socket(self) -> Optional[socket.socket]:
+        """The connection's socket, for who looks at the connection itself; None without one."""
+        return None if self._connection is None else self._connection.sock
+
     def interrupt(self) -> None:
         """Break off what another thread is doing on this link; it gets CoordinatorAway."""
         connection = self._connection

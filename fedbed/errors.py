@@ -15,6 +15,7 @@
     ├── NotFound               13   404   no such run, node or blob
     ├── NotAdmitted            14   401   a token or key that is missing, wrong, expired or revoked
     ├── Untrusted              17   526   a TLS certificate that can't be trusted
+    ├── Unhealthy              18   409   a check-up found what keeps a node from training
     └── CoordinatorAway's own kinds, which pass by themselves, so that nodes try again:
         ├── StorageFull        15   507   a disk is full
         └── TooBusy            16   429   more at a time, or a slower pace, than is allowed
@@ -157,6 +158,13 @@ class Untrusted(FedbedError):
 
     exit_code = 17
     http_status = 526
+
+
+class Unhealthy(FedbedError):
+    """A check-up found what keeps a node from training."""
+
+    exit_code = 18
+    http_status = 409
 
 
 class Interrupted(FedbedError):

@@ -66,6 +66,12 @@ class Enrolments:
 
     def admit(self, token: str, name: str, now: float) -> Enrolment:
         """Use a token once, for the node `name`; NotAdmitted says why it won't do."""
+        enrolment = self.examine(token, name, now)
+        enrolment.used_by.append(name)
+        return enrolment
+
+    def examine(self, token: str, name: str, now: float) -> Enrolment:
+        """Return a token that would let the node in; NotAdmitted says why there is none."""
         if not token:
             raise NotAdmitted(
                 f"'{name}' is not enrolled here: give its agent a token with --enrol-file ({_HOW})"
@@ -82,7 +88,6 @@ class Enrolments:
             raise NotAdmitted(
                 f"the enrolment token {enrolment.id} is for {allowed}, not for '{name}'"
             )
-        enrolment.used_by.append(name)
         return enrolment
 
     @staticmethod

@@ -69,6 +69,11 @@ class AccessService:
         """Let a node in that isn't known by its key; None where nobody is asked for a token."""
         return self._enrolments.admit(token, name, time.time()) if self.enrolled else None
 
+    def would_admit_node(self, token: str, name: str) -> None:
+        """Raise what `admit_node` would, and use nothing up."""
+        if self.enrolled:
+            self._enrolments.examine(token, name, time.time())
+
     def turn_away(self, enrolment: Enrolment | None, name: str) -> None:
         """Undo `admit_node`: the node could not be entered after all."""
         if enrolment is not None:

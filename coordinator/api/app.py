@@ -14,6 +14,7 @@ from coordinator.api import (
     blobs,
     enrolments,
     errors,
+    health,
     live,
     metrics,
     nodes,
@@ -53,7 +54,7 @@ def make_app(centre: Centre) -> FastAPI:
         redirect_slashes=False,
     )
     app.state.centre = centre
-    for module in (nodes, work, blobs, runs, live, enrolments):
+    for module in (nodes, health, work, blobs, runs, live, enrolments):
         app.include_router(module.router, prefix="/api/v1")
     app.include_router(metrics.router)
     lanes = [nodes.POLL, work.RESULT, blobs.BLOB]

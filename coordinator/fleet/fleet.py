@@ -68,8 +68,7 @@ class Fleet:
 
     def knows(self, key: str) -> bool:
         """Whether the node with this key is on the books."""
-        known = self._members.get(_id(key))
-        return known is not None and self._is(known, key)
+        return self.by_key(key) is not None
 
     def join(self, request: JoinRequest, now: float) -> tuple[Member, str]:
         """Admit a node; returns it with a fresh token.
@@ -77,20 +76,11 @@ class Fleet:
         The same key is the same node. NameTaken if another key holds the name, Refused for a name
         or key that is malformed, or no compressor.
         """
-        if not _NAME.fullmatch(request.name):
-            raise Refused("a node's name holds letters, digits, '.', '_' and '-' only, 63 at most")
-        if not _KEY.fullmatch(request.key):
-            raise Refused("a node's key is 64 hex digits")
+        self.would_take(request.name, request.key)
         if not request.compressors:
             raise Refused("a node names at least one compressor (zlib is always there)")
         _make_printable(request)
         node_id = _id(request.key)
-        holder = self.by_name(request.name)
-        if holder is not None and not self._is(holder, request.key):
-            raise NameTaken(
-                f"another node is called '{request.name}': choose another --name, or remove the "
-                f"old one with `fedbed nodes remove {request.name}`"
-            )
         token = secrets.token_urlsafe(32)
         known = self._members.get(node_id)
         if known is not None:
@@ -116,6 +106,24 @@ class Fleet:
         member.contact.heard(now)
         self._enter(member)
         return member, token
+
+    def would_take(self, name: str, key: str) -> None:
+        """Raise what `join` would for this name and key."""
+        if not _NAME.fullmatch(name):
+            raise Refused("a node's name holds letters, digits, '.', '_' and '-' only, 63 at most")
+        if not _KEY.fullmatch(key):
+            raise Refused("a node's key is 64 hex digits")
+        holder = self.by_name(name)
+        if holder is not None and not self._is(holder, key):
+            raise NameTaken(
+                f"another node is called '{name}': choose another --name, or remove the old one "
+                f"with `fedbed nodes remove {name}`"
+            )
+
+    def by_key(self, key: str) -> Member | None:
+        """Return the node with this key; None if it isn't on the books."""
+        known = self._members.get(_id(key))
+        return known if known is not None and self._is(known, key) else None
 
     def forget(self, node_id: str) -> None:
         """Remove a node; its token is void at once."""

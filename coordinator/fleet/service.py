@@ -108,6 +108,17 @@ class FleetService:
         self._watch(member)
         return JoinReply(member.id, member.name, token, POLL_S)
 
+    def knock(self, name: str, key: str, enrolment_token: str) -> Member | None:
+        """Return the node with this key, None for one that would be let in as a new one.
+
+        Raises what `join` would, and changes nothing.
+        """
+        known = self.fleet.by_key(key)
+        if known is None:
+            self._access.would_admit_node(enrolment_token, name)
+        self.fleet.would_take(name, key)
+        return known
+
     def leave(self, member: Member) -> None:
         """A node says goodbye; it may come back."""
         member.contact.leave(self._now())

@@ -1,4 +1,4 @@
-"""`fedbed agent` and `fedbed coordinator`: this process becomes the other program.
+"""`fedbed agent`, `doctor` and `coordinator`: this process becomes the other program.
 
 Standard library only and Python 3.8, and no import of either package: an agent must not carry the
 command line in its memory.
@@ -14,18 +14,26 @@ from typing import List
 
 from fedbed.errors import RequirementMissing
 
-MODULES = {"coordinator": "coordinator", "agent": "edge_agent"}
+MODULES = {"coordinator": "coordinator", "agent": "edge_agent", "doctor": "edge_agent.doctor"}
 _NEEDS = {
     "coordinator": ("fastapi", "uvicorn", "sqlalchemy", "flwr"),
     "agent": ("psutil",),
+    "doctor": ("psutil",),
 }
-_EXTRAS = {"coordinator": "fedbed[coordinator]", "agent": "fedbed"}
+_EXTRAS = {"coordinator": "fedbed[coordinator]", "agent": "fedbed", "doctor": "fedbed"}
+FLEET = "--fleet"
+"""Turns `fedbed doctor` into a command of the centre, which this process carries out itself."""
 
 
 def register(subparsers: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Add both to the list of commands; `hand_over` reads their flags, not these parsers."""
+    """Add two of them to the list of commands; `hand_over` reads their flags, not these parsers."""
     subparsers.add_parser("coordinator", help="serve the API, the live page and the runs")
     subparsers.add_parser("agent", help="join a coordinator as a node and train for it")
+
+
+def is_another(argv: List[str]) -> bool:
+    """Whether this command line is for another program."""
+    return bool(argv) and argv[0] in MODULES and not (argv[0] == "doctor" and FLEET in argv)
 
 
 def hand_over(command: str, arguments: List[str]) -> int:

@@ -165,6 +165,27 @@ def register_chaos(subparsers: Subparsers) -> None:
     parser.set_defaults(func=_later("fedbed.cli.chaos", "chaos"))
 
 
+def register_doctor(subparsers: Subparsers) -> None:
+    """Add `fedbed doctor --fleet`; without that flag the node's own program reads the others."""
+    parser = subparsers.add_parser(
+        "doctor",
+        help="say what keeps this machine, or with --fleet a coordinator's nodes, from training",
+        description="Ask a coordinator's nodes to examine themselves, and show what they found. "
+        "A node that trains leaves out what would disturb that.",
+        epilog="examples:\n"
+        "  fedbed doctor --coordinator http://pc:8470           this machine, as a node\n"
+        "  fedbed doctor --fleet --coordinator http://pc:8470   all nodes of that coordinator\n"
+        "  fedbed doctor --fleet pi-01 pi-02 --json\n"
+        "exit codes: 0 nothing keeps a node from training, 18 something does",
+    )
+    parser.add_argument("names", nargs="*", metavar="NODE", help="these nodes only (default: all)")
+    parser.add_argument("--fleet", action="store_true", required=True, help="ask the nodes")
+    parser.add_argument("--strict", action="store_true", help="warnings count as failures")
+    _add_coordinator(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.set_defaults(func=_later("fedbed.cli.doctor", "fleet"))
+
+
 def register_nodes(subparsers: Subparsers) -> None:
     """Add `fedbed nodes`."""
     parser = subparsers.add_parser(

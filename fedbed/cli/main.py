@@ -23,6 +23,7 @@ EXAMPLES = """examples:
   fedbed compare exp.yaml --seeds 1,2,3      variants and seeds, with intervals
   fedbed coordinator                         serve nodes and runs from this machine
   fedbed agent --coordinator http://pc:8470  join as a node
+  fedbed doctor --coordinator http://pc:8470 say what keeps this machine from that
   fedbed COMMAND --help                      what a command can do
 
 exit codes: 0 all went well, 2 usage, 130 Ctrl-C; docs/exit-codes.md lists them all"""
@@ -81,6 +82,7 @@ def build_parser() -> Parser:
     commands.register_compare(subparsers)
     commands.register_partition(subparsers)
     commands.register_chaos(subparsers)
+    commands.register_doctor(subparsers)
     commands.register_nodes(subparsers)
     commands.register_runs(subparsers)
     commands.register_enrol(subparsers)
@@ -91,8 +93,8 @@ def build_parser() -> Parser:
 
 
 def _run(argv: List[str]) -> int:
-    # These two have flags of their own, --help among them, so our parser must not read them.
-    if argv and argv[0] in agent.MODULES:
+    # These have flags of their own, --help among them, so our parser must not read them.
+    if agent.is_another(argv):
         return agent.hand_over(argv[0], argv[1:])
     parser = build_parser()
     args = parser.parse_args(argv)

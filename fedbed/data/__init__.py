@@ -22,9 +22,9 @@ from fedbed.data.partition import (
     plan_hash,
     split_test,
 )
-from fedbed.data.places import data_dir
 from fedbed.data.scale import scaled_shape
 from fedbed.data.store import FileStatus, check, fetch, status
+from fedbed.places import data_dir
 
 __all__ = [
     "SCHEMES",

@@ -33,9 +33,9 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 import yaml
 
-from fedbed.data.places import data_dir
 from fedbed.data.table import SAFE_NAME, Table
 from fedbed.errors import DataError, ExperimentError
+from fedbed.places import data_dir
 
 ROLES = ("train_images", "train_labels", "test_images", "test_labels")
 """What the files of an `idx` card are; each card has each of them once."""

@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any, Callable, Dict, Mapping, Optional, Tuple
 
 import numpy as np
 
-from fedbed.data.places import cache_dir
 from fedbed.errors import ExperimentError
+from fedbed.places import cache_dir
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -1,6 +1,6 @@
 """Where downloaded data sets lie, whether they are intact, and how they get there.
 
-A data set's files lie in `<data folder>/<data set>/`; `fedbed.data.places` says which folder.
+A data set's files lie in `<data folder>/<data set>/`; `fedbed.places` says which folder.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Callable, List, NamedTuple, Optional, Sequence, Set, Tuple, U
 from urllib.parse import urlsplit
 
 from fedbed.data.cards import Card, CardFile, Pictures
-from fedbed.data.places import data_dir
 from fedbed.errors import DataError
+from fedbed.places import data_dir
 
 Progress = Callable[[int, int, str], None]
 """Called with (bytes done, bytes in total, file name) while a file arrives."""

@@ -23,6 +23,7 @@ EXIT_CODES = {
     "StorageFull": 15,
     "TooBusy": 16,
     "Untrusted": 17,
+    "Unhealthy": 18,
     "Interrupted": 130,
 }
 

@@ -46,7 +46,8 @@ def test_packages_keep_to_their_side(package: str, banned: set[str]) -> None:
 
 
 def test_the_daemon_is_light() -> None:
-    paths = [*(TOP / "edge_agent").glob("*.py"), *(TOP / "edge_agent" / "probes").glob("*.py")]
+    folders = [TOP / "edge_agent" / name for name in ("", "probes", "doctor")]
+    paths = [path for folder in folders for path in folder.glob("*.py")]
     assert offenders(sorted(paths), HEAVY) == []
 
 
@@ -58,6 +59,7 @@ def test_the_daemon_is_light() -> None:
         ["-m", "edge_agent", "--help"],
         ["-c", "import edge_agent.daemon"],
         ["-m", "edge_agent.probe", "--list"],
+        ["-m", "fedbed", "doctor", "--help"],
     ],
 )
 def test_help_and_daemon_load_nothing_heavy(argv: list[str]) -> None:

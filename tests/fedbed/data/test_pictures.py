@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fedbed.data import places, store
+from fedbed import places
+from fedbed.data import store
 from fedbed.data.cards import card_names, load_card, parse_card
 from fedbed.data.dataset import load, load_split
 from fedbed.data.pictures import paired

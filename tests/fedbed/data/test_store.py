@@ -9,7 +9,8 @@ from typing import Dict, Iterator, List, Tuple
 
 import pytest
 
-from fedbed.data import places, store
+from fedbed import places
+from fedbed.data import store
 from fedbed.data.cards import ROLES, Card, CardFile, load_card
 from fedbed.errors import DataError
 

@@ -1,4 +1,7 @@
-"""Folders of this user: where data sets lie, and what fedbed keeps for itself."""
+"""Folders of this user: where data sets lie, and what fedbed keeps for itself.
+
+Standard library only and Python 3.8: nodes look where their data sets lie.
+"""
 
 from __future__ import annotations
 
