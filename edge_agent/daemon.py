@@ -14,6 +14,7 @@ from edge_agent import enrolment, profile
 from edge_agent.activity import Activity
 from edge_agent.backoff import Backoff
 from edge_agent.blobs import BlobCache
+from edge_agent.checkups import Checkups
 from edge_agent.clock import Clock
 from edge_agent.config import AgentConfig
 from edge_agent.executor import Executor
@@ -62,6 +63,7 @@ class Daemon:
         self._executor = Executor(config, self._spool, self._blobs, activity)
         self._clock = Clock()
         self._telemetry = Telemetry(config, self._executor, activity, self._clock)
+        self._checkups = Checkups(config, lambda: bool(self._executor.holding()))
         self._node_id = ""
         self._has_joined = False
         self._poll_s = self._busy_poll_s = 1.0
@@ -95,6 +97,7 @@ class Daemon:
                 log.info("stopping")
             finally:
                 self._stopping = True
+                self._checkups.stop()
                 self._executor.stop()
                 self._leave()
                 self._telemetry.stop()
@@ -132,6 +135,7 @@ class Daemon:
             backoff.reset()
             self._poll_s, self._busy_poll_s = reply.poll_s, reply.busy_poll_s
             self._telemetry.drained(reply.drained)
+            self._checkups.asked(reply.checkup)
             try:
                 self._executor.drop(reply.drop)
                 self._executor.serve_run(reply.run)
@@ -162,6 +166,7 @@ class Daemon:
         self._link.token = reply.token
         self._executor.joined(reply.token)
         self._telemetry.joined(reply.node_id, reply.token)
+        self._checkups.joined(reply.node_id, reply.token)
         log.info("joined %s as '%s' (%s)", config.coordinator, reply.name, reply.node_id)
 
     def _poll(self) -> PollReply:

@@ -14,6 +14,7 @@ import psutil
 
 from fedbed import __version__
 from fedbed.errors import RequirementMissing
+from fedbed.link.health import CHECKUP
 from fedbed.link.messages import (
     ADVERSARY,
     CLIPPING,
@@ -52,7 +53,7 @@ def profile(worker_python: str) -> NodeProfile:
         memory_bytes=psutil.virtual_memory().total,
         packages=_packages(worker_python),
         codecs=list(CODEC_PROFILES),
-        abilities=[ADVERSARY, CLIPPING, IMAGE_SIZE, STRAGGLER],
+        abilities=[ADVERSARY, CHECKUP, CLIPPING, IMAGE_SIZE, STRAGGLER],
     )
 
 

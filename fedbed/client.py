@@ -116,6 +116,18 @@ class Client:
         """Strike a node off the books."""
         self._object("POST", f"nodes/{_part(name, 'node')}/remove")
 
+    def order_checkup(self, name: str, **needs: Any) -> str:
+        """Have a node examine itself (see `CheckupOrder`); returns the check-up's id.
+
+        NodesMissing if the node is offline, Refused if its agent is too old.
+        """
+        path = f"nodes/{_part(name, 'node')}/checkup"
+        return str(self._object("POST", path, json=needs)["checkup"])
+
+    def node_health(self, name: str) -> dict[str, Any]:
+        """Return what a node's latest check-up has found."""
+        return self._object("GET", f"nodes/{_part(name, 'node')}/health")
+
     def enrol(self, **wanted: Any) -> dict[str, Any]:
         """Make an enrolment token (see `EnrolmentRequest`); only this answer holds it."""
         return self._object("POST", "enrolments", json=wanted)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Header, Request, Response
@@ -30,6 +31,6 @@ async def live(
 
 
 @router.get("/health")
-async def health() -> dict[str, str]:
-    """Whether a coordinator answers here, and which."""
-    return {"status": "ok", "product": "fedbed", "version": __version__}
+async def health() -> dict[str, Any]:
+    """Whether a coordinator answers here, which, and what its clock shows (seconds since 1970)."""
+    return {"status": "ok", "product": "fedbed", "version": __version__, "now_s": time.time()}

@@ -13,6 +13,7 @@ from sqlalchemy.orm import Session
 from coordinator.access import service as access_service
 from coordinator.access.enrolments import Enrolment
 from coordinator.access.service import AccessService
+from coordinator.fleet.checkups import Checkups
 from coordinator.fleet.conduct import Conduct
 from coordinator.fleet.contact import POLL_S, busy_poll_s
 from coordinator.fleet.fleet import Fleet, Member
@@ -22,7 +23,8 @@ from coordinator.live import Live
 from coordinator.runs.board import Board
 from coordinator.store import tables
 from coordinator.store.database import Database
-from fedbed.errors import FedbedError, NotAdmitted, Refused
+from fedbed.errors import FedbedError, NodesMissing, NotAdmitted, Refused
+from fedbed.link.health import CHECKUP, Checkup, HealthReport
 from fedbed.link.messages import (
     JoinReply,
     JoinRequest,
@@ -58,6 +60,7 @@ class FleetService:
         self.fleet = Fleet()
         self.conduct = Conduct(database, self.fleet, live, max_offences)
         self.conduct.on_set_aside = self._set_aside
+        self.checkups = Checkups()
         self._database = database
         self._access = access
         self._board = board
@@ -97,6 +100,7 @@ class FleetService:
             raise
         self.wake(member.id)
         self._told.pop(member.id, None)
+        self.checkups.tell_again(member.id)
         try:
             await self._database.write(lambda s: _save(s, member, enrolment))
         except Exception:
@@ -130,6 +134,7 @@ class FleetService:
         self.fleet.forget(member.id)
         self.wake(member.id)
         self._told.pop(member.id, None)
+        self.checkups.forget(member.id)
         await self._database.write(lambda s: _forget(s, member.id))
         self._live.say(f"{member.name} was removed", node=member.id)
         self.on_change()
@@ -140,6 +145,28 @@ class FleetService:
         if not drained:
             member.set_aside, member.offences = "", 0
         self._standing_changed(member, "is drained" if drained else "takes work again")
+
+    def order_checkup(self, member: Member, checkup: Checkup) -> None:
+        """Have a node examine itself.
+
+        Raises NodesMissing if it isn't in contact, Refused if its agent doesn't know how to.
+        """
+        if not member.contact.is_live(self._now()):
+            raise NodesMissing(f"{member.name} is offline: nobody can ask it how it is")
+        if CHECKUP not in member.profile.abilities:
+            raise Refused(f"{member.name}'s agent is too old for check-ups: update it")
+        self.checkups.ask(member.id, checkup, self._now())
+        self.wake(member.id)
+        self._live.changed()
+
+    def take_health(self, member: Member, report: HealthReport) -> None:
+        """Keep what a node has found of itself; raises what `Checkups.answered` does."""
+        self.checkups.answered(member.id, report, self._now())
+        self._live.changed()
+
+    def health(self, member: Member) -> dict[str, Any]:
+        """Describe what a node's latest check-up has found."""
+        return {"name": member.name, **self.checkups.shown(member.id, self._now())}
 
     def rest(self, member: Member, resting: bool) -> None:
         """A node asks for no new work, or for work again.
@@ -263,6 +290,7 @@ class FleetService:
             "state": self.state(m),
             "drained": m.drained,
             "trouble": m.trouble,
+            "health": self.checkups.state(m.id, self._now()),
             "set_aside": m.set_aside,
             "offences": m.offences,
             "run": self.run_of(m.id),
@@ -286,14 +314,15 @@ class FleetService:
             item = self._board.item_for(member.id, request.holding)
         drop = self._board.stale(member.id, request.holding)
         news = (run, member.drained)
-        if item is None and not drop and self._told.get(member.id, NOTHING_TOLD) == news:
+        checkup = self.checkups.to_tell(member.id, self._now())
+        if not (item or drop or checkup) and self._told.get(member.id, NOTHING_TOLD) == news:
             return None
         self._told[member.id] = news
         if item is not None:
             member.progress = 0.0
             self._live.changed()
         busy_s = busy_poll_s(len(self.fleet))
-        return PollReply(POLL_S, item, drop, run, busy_s, drained=member.drained)
+        return PollReply(POLL_S, item, drop, run, busy_s, drained=member.drained, checkup=checkup)
 
     def _nothing_new(self, member: Member) -> PollReply:
         run = self.run_of(member.id)

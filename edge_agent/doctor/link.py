@@ -272,7 +272,9 @@ class _Way:
         """Go all the way, as far as it leads."""
         reading = self.reading
         try:
+            sent = self._clock.now()
             health = self._link.call("GET", "/api/v1/health", timeout_s=CARRY_LIMIT_S)
+            self._clock.learn(sent, self._clock.now(), health.get("now_s"), 0.0)
             if health.get("product") != "fedbed":
                 raise CoordinatorAway(f"{self._setup.coordinator} is no fedbed coordinator")
             reading.version = str(health.get("version", ""))

@@ -48,7 +48,7 @@ def register_run(subparsers: Subparsers) -> None:
         "  fedbed run experiments/quick.yaml\n"
         "  fedbed run exp.yaml --set federation.rounds=5 --set optimizer.lr=0.1\n"
         "  fedbed run my-flower-app --nodes 3 --run-config 'num-server-rounds=5 lr=0.1'\n"
-        "  fedbed run exp.yaml --coordinator http://pc:8470",
+        "  fedbed run exp.yaml --coordinator http://pc:8470 --preflight",
     )
     parser.add_argument(
         "target", metavar="EXPERIMENT|APP_FOLDER", type=Path, help="an experiment file, or an app"
@@ -65,6 +65,17 @@ def register_run(subparsers: Subparsers) -> None:
         "--seed", type=_seed, metavar="S", help="default: the first of the experiment's seeds"
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
+    parser.add_argument(
+        "--preflight",
+        action="store_true",
+        help="first have the coordinator's nodes examine themselves for what this run takes, and "
+        "start nothing if one of them can't train",
+    )
+    parser.add_argument(
+        "--allow-unhealthy",
+        action="store_true",
+        help="with --preflight: say what is wrong, and run all the same",
+    )
     parser.add_argument("--no-twin", action="store_true", help="train no centralised twin")
     parser.set_defaults(func=_later("fedbed.cli.run", "run"))
 

@@ -8,7 +8,7 @@ import sys
 
 from rich.console import Console
 
-from fedbed.cli import results, targets
+from fedbed.cli import preflight, results, targets
 from fedbed.cli.connection import connect_if_named
 from fedbed.cli.session import session
 from fedbed.cli.targets import Target
@@ -24,7 +24,12 @@ def run(args: argparse.Namespace) -> int:
         stream.flush()
 
     target = _target(args, say)
-    with session(connect_if_named(args), target.nodes, args.output, args.plain, stream) as here:
+    there = connect_if_named(args)
+    if args.preflight and there is None:
+        raise UsageError("--preflight: name the coordinator whose nodes are meant: --coordinator")
+    with session(there, target.nodes, args.output, args.plain, stream) as here:
+        if args.preflight:
+            preflight.check(here.client, target.needs(), say, args.allow_unhealthy)
         outcome = here.run(target)
     if args.json:
         found = {"run": outcome.run["id"], "folder": str(outcome.folder), "result": outcome.result}

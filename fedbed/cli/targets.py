@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args
 
 from fedbed import bundle, experiment
-from fedbed.cli import flowerapp
+from fedbed.cli import flowerapp, preflight
 from fedbed.client import Client
 from fedbed.errors import DataError, ExperimentError, UsageError
 from fedbed.experiment import Experiment
@@ -26,13 +27,15 @@ _CODEC_KEYS = {
 class Target:
     """A run to submit: `spec` holds the keys of RunSpec, `app` the bundle of a Flower app.
 
-    nodes: how many (real) nodes it runs on.
+    nodes: how many (real) nodes it runs on. needs: finds out what it asks of each of them, by the
+    keys of `CheckupOrder`; of an app nothing is known but that it needs flwr.
     """
 
     name: str
     nodes: int
     spec: dict[str, Any] = field(default_factory=dict)
     app: bytes | None = None
+    needs: Callable[[], dict[str, Any]] = lambda: {"packages": ["flwr"]}
 
     def submit(self, client: Client) -> str:
         """Submit it; returns the run's id."""
@@ -71,7 +74,8 @@ def of_experiment(wanted: Experiment, seed: int | None, twin: bool) -> Target:
         "seed": wanted.seeds[0] if seed is None else seed,
         "twin": twin,
     }
-    return Target(wanted.name, wanted.federation.real_nodes, spec)
+    needs = partial(preflight.needs, wanted)
+    return Target(wanted.name, wanted.federation.real_nodes, spec, needs=needs)
 
 
 def of_app(

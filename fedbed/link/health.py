@@ -8,6 +8,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Dict, Iterable, List
 
+from fedbed.logs import printable
+
 OK, SKIPPED, WARN, FAIL = "ok", "skipped", "warn", "fail"
 LEVELS = (SKIPPED, OK, WARN, FAIL)
 """From the one that says least to the worst."""
@@ -15,6 +17,9 @@ CHECKUP = "checkup"
 """The ability of a node to examine itself when its coordinator asks for it."""
 LIMIT_S = 15.0
 """A check-up takes no longer; what isn't known by then is a finding of its own."""
+MOST_FINDINGS = 64
+LONGEST = 400
+"""Characters of each of a finding's texts: what it quotes may be of any length."""
 
 
 @dataclass
@@ -77,6 +82,19 @@ class KnockReply:
     withheld: str = ""
     """Why it would get no work; empty if it would."""
     padding: str = field(default="", repr=False)
+
+
+def bounded(findings: Iterable[Finding]) -> List[Finding]:
+    """Return findings without what terminals obey, each text of LONGEST characters at most."""
+    return [
+        Finding(*(_short(text) for text in (f.check, f.level, f.found, f.why, f.mend)))
+        for f in findings
+    ]
+
+
+def _short(text: str) -> str:
+    shown = printable(str(text)[:LONGEST])
+    return shown if len(shown) <= LONGEST else shown[:LONGEST]
 
 
 def worst(findings: Iterable[Finding]) -> str:

@@ -14,6 +14,8 @@ import typing
 from dataclasses import dataclass, field
 from typing import Any, Dict, List, Optional, Type, TypeVar
 
+from fedbed.link.health import Checkup
+
 Message = TypeVar("Message")
 ADVERSARY = "adversary"
 """The ability to falsify an update where the work item asks for it."""
@@ -205,6 +207,8 @@ class PollReply:
     """For how long the poll was kept open: the rest of the node's wait was the way and back."""
     drained: bool = False
     """Whether the node gets no new work, by its own wish or another's."""
+    checkup: Optional[Checkup] = None
+    """Set once where somebody wants to know how the node is. Only for nodes with that ability."""
 
 
 @dataclass

@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import difflib
 import importlib
-from typing import Any, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, List, Mapping, NamedTuple, Optional, Sequence, Tuple
 
 from fedbed.errors import ExperimentError, RequirementMissing
+from fedbed.tasks import footprint
 from fedbed.tasks.arguments import Argument, ArgumentError, Choice, Whole, complete
+from fedbed.tasks.footprint import Footprint
 from fedbed.tasks.trainer import Arrays, FitSettings, Metrics, Trainer
 
 __all__ = [
@@ -26,6 +28,7 @@ __all__ = [
     "check_args",
     "create",
     "fits",
+    "memory",
     "metric",
     "names",
     "optimizer_names",
@@ -44,7 +47,8 @@ class _Task(NamedTuple):
 
     shape: of one sample, (height, width) or (height, width, channels); None stands for any extent
     that `divisor` divides. wants: labels or masks. needs: the packages that it runs on.
-    arguments: those of its `create`, by name.
+    arguments: those of its `create`, by name. footprint: of its model, by these arguments and the
+    shape of a sample; None where nobody has counted.
     """
 
     module: str
@@ -54,6 +58,14 @@ class _Task(NamedTuple):
     arguments: Mapping[str, Argument] = {}
     optimizers: Tuple[str, ...] = ("sgd", "adamw")
     divisor: int = 1
+    footprint: Optional[Callable[[Mapping[str, Any], Sequence[int]], Footprint]] = None
+
+
+def _fixed(
+    parameters: int, kept_bytes: int, tested_bytes: int, tested: int = 1000
+) -> Callable[[Mapping[str, Any], Sequence[int]], Footprint]:
+    found = Footprint(parameters, kept_bytes, tested_bytes, tested)
+    return lambda _args, _shape: found
 
 
 _UNET: Dict[str, Argument] = {
@@ -64,20 +76,37 @@ _UNET: Dict[str, Argument] = {
 }
 
 _TASKS: Dict[str, _Task] = {
-    "cifar10_resnet18": _Task("fedbed.tasks.cifar10_resnet18", (32, 32, 3)),
-    "cifar10_resnet50": _Task("fedbed.tasks.cifar10_resnet50", (32, 32, 3)),
+    "cifar10_resnet18": _Task(
+        "fedbed.tasks.cifar10_resnet18",
+        (32, 32, 3),
+        footprint=_fixed(11_173_962, 4_740_000, 525_000, 100),
+    ),
+    "cifar10_resnet50": _Task(
+        "fedbed.tasks.cifar10_resnet50",
+        (32, 32, 3),
+        footprint=_fixed(23_520_842, 25_800_000, 2_100_000, 100),
+    ),
     "clouds_unet": _Task(
         "fedbed.tasks.clouds_unet",
         (None, None, 3),
         wants="masks",
         arguments=_UNET,
         divisor=4,
+        footprint=lambda args, shape: footprint.unet(int(args["width"]), shape[0], shape[1]),
     ),
-    "mnist_cnn": _Task("fedbed.tasks.mnist_cnn", (28, 28)),
-    "mnist_cnn_light": _Task("fedbed.tasks.mnist_cnn_light", (28, 28)),
-    "mnist_mlp": _Task("fedbed.tasks.mnist_mlp", (28, 28)),
+    "mnist_cnn": _Task(
+        "fedbed.tasks.mnist_cnn", (28, 28), footprint=_fixed(1_663_370, 270_000, 201_000)
+    ),
+    "mnist_cnn_light": _Task(
+        "fedbed.tasks.mnist_cnn_light", (28, 28), footprint=_fixed(11_274, 32_000, 26_000)
+    ),
+    "mnist_mlp": _Task("fedbed.tasks.mnist_mlp", (28, 28), footprint=_fixed(199_210, 4800, 6400)),
     "mnist_softmax": _Task(
-        "fedbed.tasks.mnist_softmax", (28, 28), needs=("numpy",), optimizers=("sgd",)
+        "fedbed.tasks.mnist_softmax",
+        (28, 28),
+        needs=("numpy",),
+        optimizers=("sgd",),
+        footprint=_fixed(7850, 3200, 6400),
     ),
 }
 
@@ -90,6 +119,26 @@ def names() -> List[str]:
 def packages(name: str) -> List[str]:
     """Packages that a node needs in its worker's interpreter to run the task."""
     return list(_TASKS[name].needs) if name in _TASKS else ["numpy", "torch"]
+
+
+def memory(
+    name: str,
+    args: Mapping[str, Any],
+    shape: Sequence[int],
+    batch_size: int,
+    optimizer: str,
+    tests: bool,
+) -> int:
+    """Return about how many bytes a worker takes that trains the task; 0 if that isn't known.
+
+    args: all of the task's arguments. shape: of one sample. tests: whether it tests the model, too.
+    Its samples come on top of that.
+    """
+    task = _known(name)
+    if task.footprint is None:
+        return 0
+    found = task.footprint(args, shape)
+    return footprint.estimate(found, batch_size, optimizer, "torch" in task.needs, tests)
 
 
 def wants(name: str) -> str:

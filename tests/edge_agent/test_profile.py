@@ -12,6 +12,7 @@ import pytest
 
 from edge_agent import profile
 from fedbed.errors import RequirementMissing
+from fedbed.link.health import CHECKUP
 from fedbed.link.messages import ADVERSARY, CLIPPING, IMAGE_SIZE, STRAGGLER
 
 
@@ -22,7 +23,7 @@ def test_profile_of_this_machine() -> None:
     assert found.memory_bytes > 1 << 20
     assert found.packages["numpy"] == metadata.version("numpy")
     assert found.packages["pillow"] == metadata.version("pillow")
-    assert found.abilities == [ADVERSARY, CLIPPING, IMAGE_SIZE, STRAGGLER]
+    assert found.abilities == [ADVERSARY, CHECKUP, CLIPPING, IMAGE_SIZE, STRAGGLER]
 
 
 def test_an_interpreter_that_does_not_exist() -> None:

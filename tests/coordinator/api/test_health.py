@@ -1,7 +1,8 @@
-"""Knocking: what a node's doctor asks before it joins, or while its agent runs."""
+"""Knocking, as a node's doctor does, and check-ups that operators ask nodes for."""
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import time
 from collections.abc import AsyncIterator
@@ -13,7 +14,7 @@ import pytest
 
 from coordinator.api.health import MOST_PADDING
 from coordinator.settings import ENROLLED
-from tests.coordinator.serving import Served, serving
+from tests.coordinator.serving import Node, Served, serving, until
 
 
 @pytest.fixture
@@ -85,3 +86,81 @@ async def test_where_nodes_are_enrolled_only_who_would_be_let_in_gets_an_answer(
         )
         assert joined.status_code == 200
         assert (await knock(served, "pi-1")).json()["known"] is True, "its key is enough now"
+
+
+ABLE = {"profile": {"abilities": ["checkup"]}}
+FINDING = {"check": "disk", "level": "fail", "found": "full", "why": "w", "mend": "m"}
+
+
+async def test_a_node_is_asked_by_its_open_poll_and_answers(served: Served) -> None:
+    node = await served.join("pi-1", **ABLE)
+    await node.poll(0.0)
+    poll = asyncio.create_task(node.poll())
+    await until(lambda: served.member(node).contact.open_polls == 1, served.centre.live)
+    order = {"memory_bytes": 7, "packages": ["torch"], "dataset": "mnist"}
+    asked = (await served.client.post("/api/v1/nodes/pi-1/checkup", json=order)).json()
+    told = (await poll).json()["checkup"]
+    assert told == {"id": asked["checkup"], **order}
+    assert (await node.poll(0.0)).json()["checkup"] is None
+    (shown,) = (await served.client.get("/api/v1/nodes")).json()
+    assert shown["health"] == "asked"
+    answer = await tell(node, {"checkup": told["id"], "findings": [FINDING], "took_s": 2.5})
+    assert answer.status_code == 200
+    health = (await served.client.get("/api/v1/nodes/pi-1/health")).json()
+    assert (health["name"], health["pending"]) == ("pi-1", False)
+    assert health["report"]["findings"] == [FINDING]
+    (shown,) = (await served.client.get("/api/v1/nodes")).json()
+    assert shown["health"] == "fail"
+
+
+async def tell(node: Node, report: dict[str, Any]) -> httpx.Response:
+    return await node.client.post(
+        f"/api/v1/nodes/{node.id}/health", json=report, headers=node.headers
+    )
+
+
+async def test_who_cannot_be_asked(served: Served) -> None:
+    old = await served.join("old")
+    await old.poll(0.0)
+    refused = await served.client.post("/api/v1/nodes/old/checkup", json={})
+    assert (refused.status_code, refused.json()["code"]) == (403, "Refused")
+    away = await served.join("away", **ABLE)
+    await served.client.delete(f"/api/v1/nodes/{away.id}", headers=away.headers)
+    missing = await served.client.post("/api/v1/nodes/away/checkup", json={})
+    assert (missing.status_code, missing.json()["code"]) == (409, "NodesMissing")
+    nobody = await served.client.post("/api/v1/nodes/nobody/checkup", json={})
+    assert nobody.status_code == 404
+
+
+async def test_a_node_speaks_for_itself_only_and_only_when_asked(served: Served) -> None:
+    first, second = await served.join("pi-1", **ABLE), await served.join("pi-2", **ABLE)
+    await first.poll(0.0)
+    asked = (await served.client.post("/api/v1/nodes/pi-1/checkup", json={})).json()["checkup"]
+    report = {"checkup": asked, "findings": [FINDING]}
+    stranger = await second.client.post(
+        f"/api/v1/nodes/{first.id}/health", json=report, headers=second.headers
+    )
+    assert stranger.status_code == 403
+    assert (await tell(second, report)).status_code == 403
+    assert (await tell(first, {**report, "findings": "none"})).status_code == 422
+    assert (
+        await tell(first, {**report, "findings": [{**FINDING, "level": "!"}]})
+    ).status_code == 400
+    long = {**FINDING, "found": "x" * 100_000}
+    assert (await tell(first, {**report, "findings": [long]})).status_code == 413
+    assert (await tell(first, report)).status_code == 200
+
+
+async def test_roles(tmp_path: Path) -> None:
+    async with serving(tmp_path / "served", access=ENROLLED) as served:
+        token = (served.folder / "state" / "admin.token").read_text().strip()
+        admin = {"Authorization": f"Bearer {token}"}
+        wish = {"name": "v", "role": "viewer"}
+        made = await served.client.post("/api/v1/access", json=wish, headers=admin)
+        viewer = {"Authorization": f"Bearer {made.json()['token']}"}
+        post, get = served.client.post, served.client.get
+        for headers, status in ((viewer, 403), ({}, 401)):
+            answer = await post("/api/v1/nodes/x/checkup", json={}, headers=headers)
+            assert answer.status_code == status
+        assert (await get("/api/v1/nodes/x/health")).status_code == 401
+        assert (await get("/api/v1/nodes/x/health", headers=viewer)).status_code == 404
