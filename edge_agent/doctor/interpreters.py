@@ -38,14 +38,14 @@ PYTHON = Check(
     warns="",
     fails="the agent's interpreter is older than Python 3.8",
     why="the agent is written for Python 3.8 and newer: an older one stops at the first module",
-    mend="sudo apt install python3.8 python3.8-venv   # and make the agent's environment with it",
+    mend="install a newer Python, and make the agent's environment with it",
 )
 AGENT_PACKAGES = Check(
     "agent-packages",
     warns="paho-mqtt is missing, or one of the two is too old",
     fails="psutil is missing",
     why="the agent measures with psutil, and speaks to a broker with paho-mqtt",
-    mend=f"{sys.executable} -m pip install --upgrade fedbed",
+    mend="AGENT_PYTHON -m pip install --upgrade fedbed",
 )
 WORKER = Check(
     "worker",
@@ -113,10 +113,12 @@ def judge_agent_packages(versions: Mapping[str, str]) -> Finding:
     """Conclude on the agent's packages; versions: of those that there are."""
     missing = [name for name in OURS if name not in versions]
     old = _too_old(versions, OURS)
+    mend = f"{sys.executable} -m pip install --upgrade fedbed"
     if "psutil" in missing:
-        return AGENT_PACKAGES.fail("psutil is missing")
+        return AGENT_PACKAGES.fail("psutil is missing", mend)
     if missing or old:
-        return AGENT_PACKAGES.warn("; ".join([f"{name} is missing" for name in missing] + old))
+        told = [f"{name} is missing" for name in missing] + old
+        return AGENT_PACKAGES.warn("; ".join(told), mend)
     return AGENT_PACKAGES.ok(_listed(versions))
 
 

@@ -45,9 +45,10 @@ FILESYSTEM = Check(
     warns="",
     fails="it is mounted read-only, or ext4 has counted errors since the last fsck",
     why="the kernel mounts a damaged file system read-only; a card that begins to fail loses more",
-    mend="save what you need; `sudo touch /forcefsck && sudo reboot`, then a new SD card",
+    mend="save what you need; boot once with fsck.mode=force on the kernel's command line "
+    "(systemd-fsck(8)); then a new SD card",
     source="[ext4(5)](https://man7.org/linux/man-pages/man5/ext4.5.html), errors=remount-ro; "
-    "`errors_count` in /sys/fs/ext4",
+    "`errors_count` in /sys/fs/ext4 (fs/ext4/sysfs.c)",
 )
 FLASH = Check(
     "flash",

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -162,3 +163,7 @@ def test_the_daemon_runs_on_python_38(
             if found["state"] in ("done", "finished", "failed", "cancelled", "stopped"):
                 break
         assert found["state"] in ("done", "finished"), found
+    doctor = [python, "-m", "edge_agent.doctor", "--json", *flags]
+    done = subprocess.run(doctor, capture_output=True, text=True, cwd=ROOT, timeout=60)
+    levels = {f["check"]: f["level"] for f in json.loads(done.stdout)["findings"]}
+    assert levels["python"] == levels["worker"] == levels["admission"] == "ok", done.stdout
