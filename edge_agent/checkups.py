@@ -109,6 +109,8 @@ class Checkups:
         )
         with self._guard:
             self._child = child
+            if self._stopping:  # it was too early to be seen
+                _kill(child)
         try:
             out, _ = child.communicate(wanted, timeout=LIMIT_S + GRACE_S)
         finally:

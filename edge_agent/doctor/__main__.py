@@ -13,7 +13,6 @@ from typing import List, Sequence, Tuple
 from edge_agent import config
 from edge_agent.doctor import setup
 from edge_agent.doctor.examination import checks, examine
-from fedbed import logs
 from fedbed.cli import findings as text
 from fedbed.errors import FedbedError, Unhealthy
 from fedbed.link.health import FAIL, WARN, Checkup, Finding, worst
@@ -103,7 +102,6 @@ class _Progress:
 
 if __name__ == "__main__":
     signal.signal(signal.SIGINT, signal.SIG_DFL)
-    logs.configure()
     try:
         sys.exit(run(sys.argv[1:]))
     except FedbedError as error:

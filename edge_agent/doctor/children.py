@@ -53,9 +53,14 @@ def run(command: Sequence[str], limit_s: float, threads: int = 1) -> Answer:
 
 
 def death(code: int, err: bytes) -> str:
-    """Say how a process ended; empty for exit code 0."""
+    """Say how a process ended; empty for exit code 0.
+
+    Shells and containers tell of a signal by 128 and its number.
+    """
     if code == 0:
         return ""
+    if code > 128:
+        code = 128 - code
     if code < 0:
         try:
             name = signal.Signals(-code).name

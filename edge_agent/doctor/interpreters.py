@@ -42,8 +42,8 @@ PYTHON = Check(
 )
 AGENT_PACKAGES = Check(
     "agent-packages",
-    warns="paho-mqtt is missing, or one of the two is too old",
-    fails="psutil is missing",
+    warns="paho-mqtt is missing, or it or psutil is too old",
+    fails="",
     why="the agent measures with psutil, and speaks to a broker with paho-mqtt",
     mend="AGENT_PYTHON -m pip install --upgrade fedbed",
 )
@@ -79,7 +79,7 @@ class Interpreter:
     error: str = ""
 
 
-# torch is imported by another child, because it takes seconds.
+# torch is imported by another child, because it takes seconds, and flwr only where an app runs.
 _PROBE = """
 import json, sys
 def say(**more):
@@ -88,7 +88,7 @@ def say(**more):
 say(version=list(sys.version_info[:3]))
 from importlib import import_module, metadata
 for name, module in (("numpy", "numpy"), ("pillow", "PIL.Image"), ("pyyaml", "yaml"),
-                     ("zstandard", "zstandard"), ("torch", "")):
+                     ("zstandard", "zstandard"), ("flwr", ""), ("torch", "")):
     try:
         found = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -114,8 +114,6 @@ def judge_agent_packages(versions: Mapping[str, str]) -> Finding:
     missing = [name for name in OURS if name not in versions]
     old = _too_old(versions, OURS)
     mend = f"{sys.executable} -m pip install --upgrade fedbed"
-    if "psutil" in missing:
-        return AGENT_PACKAGES.fail("psutil is missing", mend)
     if missing or old:
         told = [f"{name} is missing" for name in missing] + old
         return AGENT_PACKAGES.warn("; ".join(told), mend)
@@ -148,7 +146,7 @@ def judge_worker_packages(reading: Interpreter, path: str, needed: Sequence[str]
         name, how = next(iter(reading.broken.items()))
         mend = f"{path} -m pip install --force-reinstall {name}"
         return check.fail(f"importing {name} fails: {how}", mend)
-    missing = [name for name in THEIRS if name not in reading.versions]
+    missing = [n for n in dict.fromkeys([*THEIRS, *needed]) if n not in reading.versions]
     lacking = [name for name in missing if name in ("numpy", *needed)]
     if lacking:
         return check.fail(f"{', '.join(lacking)} missing", install)

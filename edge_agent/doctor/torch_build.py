@@ -114,6 +114,8 @@ def judge_torch(trial: Trial, core: str, python: str) -> Finding:
         if "SIGILL" in trial.death:
             found = f"{name} uses an instruction that this {core} lacks: {trial.death} {where}"
             return TORCH.fail(found, mend)
+        if "SIGKILL" in trial.death:
+            mend = "perhaps memory ran out: end other programs, or sudo apt install zram-tools"
         return TORCH.fail(f"{name} ends with {trial.death} {where}", mend)
     wrong = [s for s, value in trial.values if not abs(value - EXPECTED[s]) <= TOLERANCE]
     if wrong:

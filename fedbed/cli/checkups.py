@@ -67,7 +67,10 @@ def examine(client: Client, nodes: Sequence[Row], needs: dict[str, Any], say: Sa
     """Have nodes of the fleet's listing examine themselves; returns them in the same order.
 
     needs: what is planned, by the keys of `CheckupOrder`. say: is told of each as it is through.
+    Refused by a coordinator that knows no check-ups.
     """
+    if any("health" not in node for node in nodes):
+        raise Refused("this coordinator is too old to ask nodes how they are: update it")
     patients = {str(node["name"]): Patient(str(node["name"])) for node in nodes}
     for node in nodes:
         if node.get("state") == OFFLINE:

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pytest
 
 from fedbed.client import Client
@@ -17,6 +18,8 @@ from tests.e2e.bench import LONG_ROUNDS, QUICK, await_training, state_of, submit
 from tests.parts import shifted, small_disk
 
 pytestmark = pytest.mark.e2e
+LIMIT_BYTES = 30 * 1024 * 1024
+"""Of an agent's daemon, which has no part in a check-up but to start it."""
 
 
 def fedbed(*words: str, env: dict[str, str] | None = None) -> subprocess.CompletedProcess[str]:
@@ -43,6 +46,8 @@ def test_a_fleet_is_examined() -> None:
         there = ["--coordinator", testbed.url]
         fleet = fedbed("doctor", "--fleet", *there)
         assert fleet.returncode == 0, fleet.stdout + fleet.stderr
+        for process in testbed.processes[1:3]:
+            assert psutil.Process(process.pid).memory_info().rss <= LIMIT_BYTES
         table = fleet.stdout.split("\n\n")[0].splitlines()
         rows = {line.split()[0]: line for line in table}
         assert rows["gone"].split()[1] == "offline"

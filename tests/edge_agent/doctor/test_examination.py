@@ -11,7 +11,7 @@ from edge_agent.doctor import setup as setups
 from edge_agent.doctor.check import Check, Group
 from edge_agent.doctor.examination import GROUPS, checks, examine
 from edge_agent.doctor.setup import Setup
-from fedbed.link.health import FAIL, LIMIT_S, OK, WARN, Checkup, Finding
+from fedbed.link.health import FAIL, LIMIT_S, LONGEST, OK, WARN, Checkup, Finding
 
 FIRST, SECOND = (Check(name, "", "", "why", "mend") for name in ("first", "second"))
 
@@ -27,6 +27,7 @@ def test_there_are_enough_checks_and_each_explains_itself() -> None:
         assert check.warns or check.fails, check.name
         assert check.why, check.name
         assert check.mend, check.name
+        assert max(map(len, (check.why, check.mend))) <= LONGEST, f"{check.name} would be cut"
 
 
 def test_the_limits_keep_the_whole_within_15_seconds() -> None:

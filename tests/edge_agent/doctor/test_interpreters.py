@@ -29,7 +29,6 @@ def test_the_agents_packages() -> None:
     assert judge_agent_packages({"psutil": "5.9.8", "paho-mqtt": "2.1.0"}).level == OK
     assert judge_agent_packages({"psutil": "5.9.8"}).level == WARN
     assert judge_agent_packages({"psutil": "5.8", "paho-mqtt": "2.1.0"}).level == WARN
-    assert judge_agent_packages({"paho-mqtt": "2.1.0"}).level == FAIL
 
 
 def test_a_worker_that_is_no_interpreter_fails(fake_python: Make) -> None:
@@ -58,7 +57,7 @@ def test_this_interpreter_and_its_packages_are_found() -> None:
     reading = interpreters.ask(sys.executable)
     assert judge_worker(reading, sys.executable).level == OK
     assert judge_worker_packages(reading, sys.executable, ["numpy", "torch"]).level == OK
-    assert set(reading.versions) == set(interpreters.THEIRS)
+    assert set(reading.versions) >= set(interpreters.THEIRS)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +67,7 @@ def test_this_interpreter_and_its_packages_are_found() -> None:
         ("torch", [], WARN, "only the task mnist_softmax runs"),
         ("torch", ["numpy", "torch"], FAIL, "torch missing"),
         ("zstandard", [], WARN, "zlib"),
+        ("", ["flwr"], FAIL, "flwr missing"),
     ],
 )
 def test_missing_packages(without: str, needed: list[str], level: str, told: str) -> None:

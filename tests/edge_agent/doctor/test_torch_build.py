@@ -41,10 +41,16 @@ def test_one_at_its_import_is_too(fake_python: Make) -> None:
     assert "when it is imported" in finding.found
 
 
+def test_one_in_a_container_is_told_by_its_exit_code(fake_python: Make) -> None:
+    finding = judge_torch(try_it(fake_python("exit 132"), 1), "core", "p")
+    assert "signal 4 (SIGILL)" in finding.found
+
+
 def test_an_end_by_the_kernel_fails(fake_python: Make) -> None:
     finding = judge_torch(try_it(fake_python("kill -KILL $$"), 1), "core", "p")
     assert finding.level == FAIL
     assert "signal 9 (SIGKILL)" in finding.found
+    assert "memory" in finding.mend
 
 
 def test_wrong_numbers_fail() -> None:
