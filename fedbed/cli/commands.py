@@ -8,18 +8,16 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, Tuple
+from typing import TYPE_CHECKING, Callable
 
+from fedbed.cli import options
 from fedbed.cli.parser import count
 from fedbed.errors import RequirementMissing
 
 if TYPE_CHECKING:
     Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]
-
-DEFAULT_URL = "http://127.0.0.1:8470"
 
 
 def register_demo(subparsers: Subparsers) -> None:
@@ -33,7 +31,7 @@ def register_demo(subparsers: Subparsers) -> None:
     )
     parser.add_argument("--nodes", type=count, default=4, help="number of nodes (default: 4)")
     parser.add_argument("--rounds", type=count, help="number of rounds (default: the file's, 10)")
-    _add_output(parser)
+    options.add_output(parser)
     parser.set_defaults(func=_later("fedbed.cli.demo", "demo"))
 
 
@@ -53,7 +51,7 @@ def register_run(subparsers: Subparsers) -> None:
     parser.add_argument(
         "target", metavar="EXPERIMENT|APP_FOLDER", type=Path, help="an experiment file, or an app"
     )
-    _add_experiment_options(parser)
+    options.add_experiment(parser)
     parser.add_argument(
         "--run-config",
         action="append",
@@ -62,7 +60,10 @@ def register_run(subparsers: Subparsers) -> None:
         help="overrides [tool.flwr.app.config] of a Flower app, as `flwr run` takes it",
     )
     parser.add_argument(
-        "--seed", type=_seed, metavar="S", help="default: the first of the experiment's seeds"
+        "--seed",
+        type=options.seed,
+        metavar="S",
+        help="default: the first of the experiment's seeds",
     )
     parser.add_argument("--json", action="store_true", help="print the result as JSON")
     parser.add_argument(
@@ -100,10 +101,10 @@ def register_compare(subparsers: Subparsers) -> None:
         nargs="+",
         help="a comparison file, or experiment files",
     )
-    _add_experiment_options(parser)
+    options.add_experiment(parser)
     parser.add_argument(
         "--seeds",
-        type=_seeds,
+        type=options.seeds,
         default=(),
         metavar="S,S,...",
         help="seeds for every variant (default: the file's)",
@@ -136,9 +137,12 @@ def register_partition(subparsers: Subparsers) -> None:
         "  fedbed partition exp.yaml --seed 2 --output split.svg",
     )
     parser.add_argument("experiment", metavar="EXPERIMENT", type=Path, help="an experiment file")
-    _add_changes(parser)
+    options.add_changes(parser)
     parser.add_argument(
-        "--seed", type=_seed, metavar="S", help="default: the first of the experiment's seeds"
+        "--seed",
+        type=options.seed,
+        metavar="S",
+        help="default: the first of the experiment's seeds",
     )
     parser.add_argument(
         "--output", type=Path, metavar="FILE", help="draw it there: .svg, .png or .pdf"
@@ -163,7 +167,7 @@ def register_chaos(subparsers: Subparsers) -> None:
     parser.add_argument(
         "scenarios", metavar="SCENARIO", type=Path, nargs="+", help="scenario files"
     )
-    parser.add_argument("--seed", type=_seed, metavar="S", help="default: the scenario's")
+    parser.add_argument("--seed", type=options.seed, metavar="S", help="default: the scenario's")
     parser.add_argument(
         "--only",
         action="append",
@@ -172,7 +176,7 @@ def register_chaos(subparsers: Subparsers) -> None:
         help="carry out this fault of the scenario alone (may be repeated)",
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    _add_output(parser)
+    options.add_output(parser)
     parser.set_defaults(func=_later("fedbed.cli.chaos", "chaos"))
 
 
@@ -192,7 +196,7 @@ def register_doctor(subparsers: Subparsers) -> None:
     parser.add_argument("names", nargs="*", metavar="NODE", help="these nodes only (default: all)")
     parser.add_argument("--fleet", action="store_true", required=True, help="ask the nodes")
     parser.add_argument("--strict", action="store_true", help="warnings count as failures")
-    _add_coordinator(parser)
+    options.add_coordinator(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=_later("fedbed.cli.doctor", "fleet"))
 
@@ -213,7 +217,7 @@ def register_nodes(subparsers: Subparsers) -> None:
     actions = ["list", "show", "drain", "resume", "remove"]
     parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION")
     parser.add_argument("name", nargs="?", metavar="NAME", help="the node's name")
-    _add_coordinator(parser)
+    options.add_coordinator(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
     parser.set_defaults(func=_later("fedbed.cli.nodes", "nodes"))
 
@@ -235,9 +239,9 @@ def register_runs(subparsers: Subparsers) -> None:
     actions = ["list", "show", "watch", "stop", "fetch"]
     parser.add_argument("action", nargs="?", choices=actions, default="list", metavar="ACTION")
     parser.add_argument("id", nargs="?", metavar="ID", help="the run's id, or `latest`")
-    _add_coordinator(parser)
+    options.add_coordinator(parser)
     parser.add_argument("--json", action="store_true", help="print JSON")
-    _add_output(parser)
+    options.add_output(parser)
     parser.set_defaults(func=_later("fedbed.cli.runs", "runs"))
 
 
@@ -271,7 +275,7 @@ def register_enrol(subparsers: Subparsers) -> None:
     parser.add_argument("--list", action="store_true", help="list the tokens and their state")
     parser.add_argument("--revoke", metavar="ID", help="let nobody else in with this token")
     parser.add_argument("--json", action="store_true", help="print JSON")
-    _add_coordinator(parser)
+    options.add_coordinator(parser)
     parser.set_defaults(func=_later("fedbed.cli.access", "enrol"))
 
 
@@ -302,7 +306,7 @@ def register_access(subparsers: Subparsers) -> None:
         "--output", type=Path, metavar="FILE", help="write the token there, for its owner's eyes"
     )
     parser.add_argument("--json", action="store_true", help="print JSON")
-    _add_coordinator(parser)
+    options.add_coordinator(parser)
     parser.set_defaults(func=_later("fedbed.cli.access", "access"))
 
 
@@ -334,81 +338,13 @@ def register_ca(subparsers: Subparsers) -> None:
         help="the CA's folder (default: %(default)s)",
     )
     parser.add_argument(
-        "--days", type=_days, default=825, metavar="N", help="issue: valid so long (default: 825)"
+        "--days",
+        type=options.days,
+        default=825,
+        metavar="N",
+        help="issue: valid so long (default: 825)",
     )
     parser.set_defaults(func=_later("fedbed.cli.ca", "ca"))
-
-
-def _add_experiment_options(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--coordinator",
-        metavar="URL",
-        default=os.environ.get("FEDBED_COORDINATOR") or None,
-        help="run there (default: $FEDBED_COORDINATOR, else on nodes started here)",
-    )
-    _add_token(parser)
-    _add_ca(parser)
-    _add_changes(parser)
-    _add_output(parser)
-
-
-def _add_changes(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--nodes", type=count, metavar="N", help="number of nodes (default: the experiment's)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="assignments",
-        help="change a key of the experiment, as in federation.rounds=5 (may be repeated)",
-    )
-
-
-def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--output",
-        type=Path,
-        default=Path("runs"),
-        metavar="DIR",
-        help="where results go, a folder for each run (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--plain", action="store_true", help="print progress as lines, as when piped into a file"
-    )
-
-
-def _add_coordinator(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--coordinator",
-        metavar="URL",
-        default=os.environ.get("FEDBED_COORDINATOR") or DEFAULT_URL,
-        help="default: $FEDBED_COORDINATOR or %(default)s",
-    )
-    _add_token(parser)
-    _add_ca(parser)
-
-
-def _add_token(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--token-file",
-        type=Path,
-        metavar="FILE",
-        default=os.environ.get("FEDBED_TOKEN_FILE") or None,
-        help="holds your access token, where the coordinator asks for one "
-        "(default: $FEDBED_TOKEN_FILE; or the token itself in $FEDBED_TOKEN)",
-    )
-
-
-def _add_ca(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--ca",
-        type=Path,
-        metavar="FILE",
-        help="trust only the coordinator's CA, in this ca.pem (default: $FEDBED_CA, else the "
-        "system's CAs)",
-    )
 
 
 def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
@@ -431,22 +367,3 @@ def _later(module: str, function: str) -> Callable[[argparse.Namespace], int]:
         return code
 
     return call
-
-
-def _days(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 3650:
-        raise argparse.ArgumentTypeError(f"given '{text}', allowed: 1 to 3650")
-    return int(text)
-
-
-def _seed(text: str) -> int:
-    if not text.isdecimal() or int(text) >= 2**32:
-        raise argparse.ArgumentTypeError(f"given '{text}', allowed: 0 to {2**32 - 1}")
-    return int(text)
-
-
-def _seeds(text: str) -> Tuple[int, ...]:
-    seeds = tuple(_seed(part.strip()) for part in text.split(","))
-    if len(set(seeds)) < len(seeds):
-        raise argparse.ArgumentTypeError(f"given '{text}', which names a seed twice")
-    return seeds
