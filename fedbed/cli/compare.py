@@ -139,7 +139,7 @@ def _runner(here: Session) -> Callable[..., dict[str, Any]]:
 
 def _after(here: Session, total: int, gathered: Results) -> Callable[..., None]:
     def after(cell: Cell, number: int, seconds: float, error: str) -> None:
-        gathered.write_tables()
+        gathered.write_after(seconds)
         words = [f"{number} of {total}: {cell.title}"]
         words.append(f"FAILED: {error}" if error else f"done in {format_duration(seconds)}")
         here.say(", ".join(words))

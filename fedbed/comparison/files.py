@@ -11,6 +11,9 @@ from fedbed.comparison.figures import Figures, Outcome, build
 from fedbed.comparison.plan import Cell, Plan
 from fedbed.comparison.store import FAILED, Store, write
 
+LONG_S = 20.0
+"""Where a run takes this long people look at the report meanwhile, and drawing it costs little."""
+
 
 class Results:
     """The results of a plan's cells as they come, read once each."""
@@ -43,6 +46,13 @@ class Results:
         figures = self.write_tables()
         write(self._store.folder / "report.html", page.render(figures))
         return figures
+
+    def write_after(self, seconds: float) -> None:
+        """Write what may be looked at before the next run has ended; `seconds`: the last one's."""
+        if seconds >= LONG_S:
+            self.write_all()
+        else:
+            self.write_tables()
 
     def _outcome(self, cell: Cell) -> Outcome:
         if cell.key in self._read:

@@ -4,7 +4,8 @@
         cells/KEY.json      one for each cell that was tried: its run, or why it failed
         runs/ID/            what each run left
         twins/              trained twins, for the testbed that is started for the occasion
-        report.html ...     written anew after each cell
+        report.html         written anew in the end, and after each cell that took long
+        comparison.csv ...  written anew after each cell
 
 A cell is done when its record says so and the result of its run is there and whole.
 """

@@ -67,6 +67,20 @@ def test_every_seed_of_every_variant_is_run_once(tmp_path: Path) -> None:
     assert Results(PLAN, CELLS, store).figures().runs == 4
 
 
+def test_where_runs_take_long_the_report_is_not_left_behind_the_tables(tmp_path: Path) -> None:
+    store = Store(tmp_path)
+    results = Results(PLAN, CELLS, store)
+    results.write_all()
+    assert "0 of 4 runs" in (tmp_path / "report.html").read_text()
+    with pytest.raises(Interrupted):
+        go(store, b1=Interrupted("Ctrl-C"))
+    results.write_after(0.5)
+    assert "0 of 4 runs" in (tmp_path / "report.html").read_text()
+    assert "a,1," in (tmp_path / "metrics.csv").read_text()
+    results.write_after(60.0)
+    assert "1 of 4 runs" in (tmp_path / "report.html").read_text()
+
+
 def test_a_failure_is_written_down_and_tried_again(tmp_path: Path) -> None:
     store = Store(tmp_path)
     runner, told = go(store, b1=RunFailed("no nodes"))
