@@ -1,4 +1,4 @@
-"""The agent's settings, from flags and environment."""
+"""The agent's settings, from flags, environment and a file, in this order of weight."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Dict, List, Optional
 from urllib.parse import urlsplit
 
+from edge_agent import settings_file
 from edge_agent.broker import settings as broker_settings
 from edge_agent.broker.settings import BrokerSettings
 from fedbed import __version__
@@ -55,6 +56,13 @@ def parser() -> argparse.ArgumentParser:
         epilog="Stop with Ctrl-C. Started again with the same state folder, it is the same node.",
     )
     add = p.add_argument
+    add(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="YAML file with the settings below, which flags and environment overrule (default: "
+        f"${settings_file.VARIABLE}, else {settings_file.DEFAULT} if it is there)",
+    )
     add(
         "--coordinator",
         metavar="URL",
@@ -121,8 +129,24 @@ def parser() -> argparse.ArgumentParser:
 
 
 def parse(argv: List[str]) -> AgentConfig:
-    """Return the settings; UsageError names the flag, what was given and what is allowed."""
-    args = parser().parse_args(argv)
+    """Return the settings of flags, environment and file.
+
+    Raises:
+        UsageError: it names the flag or the file's key, what was given and what is allowed.
+        RequirementMissing: there is a file, and PyYAML isn't installed.
+    """
+    p = parser()
+    path = settings_file.find(p.parse_args(argv).config)
+    if path is None:
+        return _checked(p.parse_args(argv))
+    file = settings_file.read(path, p, argv)
+    try:
+        return _checked(p.parse_args([*file.flags, *argv]))
+    except UsageError as error:
+        raise file.named(error) from error
+
+
+def _checked(args: argparse.Namespace) -> AgentConfig:
     host = _host(args.coordinator)
     if not _NAME.fullmatch(args.name):
         raise UsageError(

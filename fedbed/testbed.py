@@ -227,7 +227,8 @@ class LocalTestbed:
 
         env: variables on top of the testbed's.
         """
-        arguments = ["--name", name, "--coordinator", self.url]
+        # What this machine's own agent is told is not for the testbed's.
+        arguments = ["--config", os.devnull, "--name", name, "--coordinator", self.url]
         arguments += ["--state-dir", str(self.state_dir / name), "--threads", str(self._threads)]
         if self._enrolled:
             arguments += ["--enrol-file", str(self._enrol_file)]

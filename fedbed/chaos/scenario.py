@@ -19,9 +19,10 @@ from pydantic import (
     model_validator,
 )
 
+from fedbed import yamlfile
 from fedbed.chaos import moments
 from fedbed.errors import ExperimentError
-from fedbed.experiment import Experiment, yamlfile
+from fedbed.experiment import Experiment
 from fedbed.experiment.base import Duration, PositiveDuration, Section, problem
 from fedbed.experiment.complaints import complaints, one_line
 from fedbed.experiment.load import read_text

@@ -11,10 +11,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
+from fedbed import yamlfile
 from fedbed.comparison.plan import Plan, Variant, refuse_twice, run_name
 from fedbed.comparison.schema import Comparison, check_reference
 from fedbed.errors import ExperimentError
-from fedbed.experiment import Assignment, Experiment, assign, describe, load, override, yamlfile
+from fedbed.experiment import Assignment, Experiment, assign, describe, load, override
 from fedbed.experiment.complaints import complaints, one_line
 from fedbed.experiment.load import SHORTHANDS, from_data, keys_of, read_text
 

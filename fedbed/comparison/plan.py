@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 from typing import Any
 
+from fedbed import yamlfile
 from fedbed.errors import ExperimentError, UsageError
-from fedbed.experiment import Experiment, yamlfile
+from fedbed.experiment import Experiment
 
 NAMES_ONLY = {"name", "description", "seeds"}
 """Keys of an experiment that change nothing about one of its runs."""

@@ -10,7 +10,7 @@ from pydantic_core import ErrorDetails
 
 from fedbed.experiment import describe
 from fedbed.experiment.base import near_match
-from fedbed.experiment.yamlfile import Lines, Path, dotted
+from fedbed.yamlfile import Lines, Path, dotted
 
 _MAX_CHARS = 500
 _MAX_CHARS_OF_OTHERS = 200

@@ -14,8 +14,8 @@ from typing import Any, Dict, Hashable, List, Sequence, Tuple
 
 from pydantic_core import PydanticUndefined
 
-from fedbed import errors
-from fedbed.experiment import describe, strategy_docs, yamlfile
+from fedbed import errors, yamlfile
+from fedbed.experiment import describe, strategy_docs
 from fedbed.experiment.base import Section
 from fedbed.experiment.schema import Experiment
 

@@ -8,8 +8,9 @@ from typing import Any, Dict, Iterable, List, NamedTuple, Tuple, Union
 
 from pydantic import ValidationError
 
+from fedbed import yamlfile
 from fedbed.errors import ExperimentError
-from fedbed.experiment import describe, yamlfile
+from fedbed.experiment import describe
 from fedbed.experiment.checks import STORED
 from fedbed.experiment.complaints import complaints, one_line
 from fedbed.experiment.schema import Experiment

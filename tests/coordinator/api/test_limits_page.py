@@ -10,9 +10,8 @@ from coordinator.api import errors
 from coordinator.api.limits import pace, rates, sizes
 from coordinator.api.limits.buckets import Allowance
 from coordinator.runs import inspection
-from fedbed import bundle
+from fedbed import bundle, yamlfile
 from fedbed.errors import UsageError
-from fedbed.experiment import yamlfile
 from fedbed.units import format_bytes, format_duration
 
 ROOT = Path(__file__).resolve().parents[3]

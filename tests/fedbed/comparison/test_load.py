@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
+from fedbed import yamlfile
 from fedbed.comparison.load import plan_of, shown
 from fedbed.comparison.plan import Plan
 from fedbed.errors import ExperimentError, UsageError
-from fedbed.experiment import yamlfile
 
 BASE = "base: {task: mnist_softmax, federation: {nodes: 2, rounds: 3}}"
 ROOT = Path(__file__).resolve().parents[3]
