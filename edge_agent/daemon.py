@@ -5,13 +5,12 @@ from __future__ import annotations
 import logging
 import os
 import signal
-import sys
 import threading
 from types import FrameType
 from typing import Any, Dict, Optional, Type, TypeVar
 
 from edge_agent import enrolment, profile
-from edge_agent.activity import Activity
+from edge_agent.activity import IDLE, Activity
 from edge_agent.backoff import Backoff
 from edge_agent.blobs import BlobCache
 from edge_agent.checkups import Checkups
@@ -20,6 +19,7 @@ from edge_agent.config import AgentConfig
 from edge_agent.executor import Executor
 from edge_agent.identity import Identity
 from edge_agent.link import Link
+from edge_agent.service_manager import ServiceManager
 from edge_agent.spool import Spool
 from edge_agent.telemetry import Telemetry
 from fedbed import logs
@@ -44,6 +44,8 @@ from fedbed.link.messages import (
 
 log = logging.getLogger("fedbed.agent")
 Reply = TypeVar("Reply")
+ANSWER_S = 10.0
+"""How long an answer may take, beyond the wait that a poll asks for."""
 
 
 class _Stop(BaseException):
@@ -53,16 +55,17 @@ class _Stop(BaseException):
 class Daemon:
     """An agent from start to stop. The constructor does nothing; `run` does it all."""
 
-    def __init__(self, config: AgentConfig) -> None:
+    def __init__(self, config: AgentConfig, manager: ServiceManager) -> None:
         self._config = config
+        self._manager = manager
         self._identity = Identity(config.state_dir)
         self._link = Link(config.coordinator, config.ca)
         self._spool = Spool(config.state_dir / "spool")
         self._blobs = BlobCache(config.state_dir / "blobs", config.blob_cache_bytes)
-        activity = Activity()
-        self._executor = Executor(config, self._spool, self._blobs, activity)
+        self._activity = Activity()
+        self._executor = Executor(config, self._spool, self._blobs, self._activity)
         self._clock = Clock()
-        self._telemetry = Telemetry(config, self._executor, activity, self._clock)
+        self._telemetry = Telemetry(config, self._executor, self._activity, self._clock)
         self._checkups = Checkups(config, lambda: bool(self._executor.holding()))
         self._node_id = ""
         self._has_joined = False
@@ -95,6 +98,7 @@ class Daemon:
                 self._serve()
             except _Stop:
                 log.info("stopping")
+                self._manager.stopping("stopping, as it was told to")
             finally:
                 self._stopping = True
                 self._checkups.stop()
@@ -119,7 +123,8 @@ class Daemon:
                 if not away:
                     log.warning("%s Trying again until it answers.", error)
                 away = True
-                threading.Event().wait(backoff.next_s())
+                # A board that boots before its coordinator is up has started well enough.
+                self._pause(backoff, f"waits for its coordinator: {error}")
                 continue
             except (NotAdmitted, NotFound, Refused) as error:
                 if not self._node_id:
@@ -127,7 +132,7 @@ class Daemon:
                 log.warning("%s: joining again", error)
                 self._node_id = ""
                 # Two boards with one key (a copied SD card) must not race each other.
-                threading.Event().wait(backoff.next_s())
+                self._pause(backoff, f"joins again: {error}")
                 continue
             if away:
                 log.info("the coordinator is back")
@@ -143,7 +148,13 @@ class Daemon:
                     self._executor.accept(reply.work)
             except PayloadError as error:
                 log.error("%s", error)
-                threading.Event().wait(backoff.next_s())
+                self._pause(backoff, self._status())
+            self._manager.turned(self._status())
+
+    def _pause(self, backoff: Backoff, status: str) -> None:
+        self._manager.turned(status)
+        threading.Event().wait(min(backoff.next_s(), self._manager.longest_turn_s))
+        self._manager.turned(status)
 
     def _join(self) -> None:
         config = self._config
@@ -157,7 +168,9 @@ class Daemon:
         )
         # A node that is known by its key needs none; its file may be gone by then.
         self._link.token = enrolment.token(config.enrol_file)
-        answer = self._link.call("POST", "/api/v1/nodes", unparse(request))
+        answer = self._link.call(
+            "POST", "/api/v1/nodes", unparse(request), min(ANSWER_S, self._manager.longest_turn_s)
+        )
         reply = self._understood(JoinReply, answer)
         self._node_id = reply.node_id
         self._has_joined = True
@@ -168,11 +181,22 @@ class Daemon:
         self._telemetry.joined(reply.node_id, reply.token)
         self._checkups.joined(reply.node_id, reply.token)
         log.info("joined %s as '%s' (%s)", config.coordinator, reply.name, reply.node_id)
+        self._manager.turned(self._status())
+
+    def _status(self) -> str:
+        """Return what the node does, in words."""
+        doing = self._activity.doing
+        work = f", round {doing.round} of run {doing.run}" if doing.run else ""
+        where = f"'{self._config.name}' at {self._config.coordinator}"
+        return f"{'waits for work' if doing.state == IDLE else doing.state}{work}: {where}"
 
     def _poll(self) -> PollReply:
         holding = self._executor.holding()
         # While training the poll is short, because it carries the progress.
         wait_s = min(self._poll_s, self._busy_poll_s) if holding else self._poll_s
+        # The turn must end within what the watchdog grants, even where no answer comes.
+        answer_s = min(ANSWER_S, self._manager.longest_turn_s / 2)
+        wait_s = min(wait_s, self._manager.longest_turn_s - answer_s)
         request = PollRequest(
             wait_s=wait_s,
             holding=holding,
@@ -182,7 +206,10 @@ class Daemon:
         )
         sent = self._clock.now()
         answer = self._link.call(
-            "POST", f"/api/v1/nodes/{self._node_id}/work", unparse(request), timeout_s=wait_s + 10
+            "POST",
+            f"/api/v1/nodes/{self._node_id}/work",
+            unparse(request),
+            timeout_s=wait_s + answer_s,
         )
         received = self._clock.now()
         reply = self._understood(PollReply, answer)
@@ -230,9 +257,13 @@ def _stop_at_end_of_input() -> None:
 def run(config: AgentConfig) -> int:
     """Run an agent; returns the exit code, with one line on standard error where it isn't 0."""
     logs.configure()
+    manager = ServiceManager(os.environ, os.getpid())
     try:
-        Daemon(config).run()
+        Daemon(config, manager).run()
     except FedbedError as error:
-        sys.stderr.write(f"fedbed agent: {error}\n")
+        manager.stopping(str(error))
+        logs.last_words(f"fedbed agent: {error}")
         return error.exit_code
+    finally:
+        manager.close()
     return 0
