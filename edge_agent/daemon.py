@@ -17,7 +17,7 @@ from edge_agent.checkups import Checkups
 from edge_agent.clock import Clock
 from edge_agent.config import AgentConfig
 from edge_agent.executor import Executor
-from edge_agent.identity import Identity
+from edge_agent.identity import Identity, unusable
 from edge_agent.link import Link
 from edge_agent.service_manager import ServiceManager
 from edge_agent.spool import Spool
@@ -85,10 +85,7 @@ class Daemon:
                 self._spool.open()
                 self._blobs.open()
             except OSError as error:
-                raise FedbedError(
-                    f"the state folder '{self._config.state_dir}' can't be used "
-                    f"({error.strerror}: {error.filename}): give another with --state-dir"
-                ) from error
+                raise unusable(self._config.state_dir, error) from error
             self._profile = profile.profile(self._config.worker_python)
             self._executor.start()
             self._telemetry.start()

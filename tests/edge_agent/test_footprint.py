@@ -112,11 +112,14 @@ def broker_flags(mosquitto: Broker) -> list[str]:
     return [*flags, "--broker-password-file", str(mosquitto.password_file)]
 
 
-def test_with_a_broker_it_takes_30_mb_at_most_too(
+def test_with_a_broker_and_a_file_it_takes_30_mb_at_most_too(
     start: Start, url: str, mosquitto: Broker, tmp_path: Path
 ) -> None:
-    flags = [*agent_flags(url, tmp_path), *broker_flags(mosquitto)]
-    agent = start(sys.executable, "-m", "edge_agent", *flags)
+    pairs = [*agent_flags(url, tmp_path), *broker_flags(mosquitto)]
+    file = tmp_path / "agent.yaml"
+    keys = zip(pairs[::2], pairs[1::2], strict=True)
+    file.write_text("".join(f"{k[2:].replace('-', '_')}: {value}\n" for k, value in keys))
+    agent = start(sys.executable, "-m", "edge_agent", "--config", str(file))
     join(url, "pi-1", agent, tmp_path / "log")
     with mosquitto.client("operator", topics.topic("pi-1", topics.SAMPLES)) as reader:
         until(lambda: reader.messages, "what the agent says")

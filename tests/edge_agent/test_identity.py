@@ -77,7 +77,7 @@ def test_an_unusable_folder(tmp_path: Path) -> None:
 def test_a_key_that_can_not_be_kept_gives_the_folder_back(tmp_path: Path) -> None:
     (tmp_path / "node.key.new").mkdir()
     identity = Identity(tmp_path)
-    with pytest.raises(FedbedError, match=r"can't be used \(Is a directory\)"):
+    with pytest.raises(FedbedError, match=r"can't be used \(Is a directory: .*node.key.new\)"):
         identity.acquire()
     (tmp_path / "node.key.new").rmdir()
     acquired(tmp_path).release()
