@@ -38,6 +38,7 @@ docs: $(VENV)/.dev ## write the generated pages anew
 	@$(BIN)/python -m monitoring.dashboards.docs
 	@$(BIN)/python -m fedbed.telemetry.docs
 	@$(BIN)/python -m edge_agent.doctor.docs
+	@$(BIN)/python -m edge_agent.docs
 
 bench: $(VENV)/.dev ## measure all, beside stock Flower and other peers, in about 15 minutes
 	@$(BIN)/python -m benchmarks

@@ -114,13 +114,14 @@ def parser() -> argparse.ArgumentParser:
         "--threads",
         type=count,
         default=1,
-        help="CPU threads of the worker (default: %(default)s; more may change the last bits)",
+        help="CPU threads of the worker; more may change the last bits (default: %(default)s)",
     )
     add(
         "--allow-apps",
         choices=("auto", "yes", "no"),
         default="auto",
-        help="run Flower apps that the coordinator sends (auto: when it is on this machine)",
+        help="run Flower apps that the coordinator sends; auto: when it is on this machine "
+        "(default: %(default)s)",
     )
     broker_settings.add_flags(p)
     add("--stop-with-parent", action="store_true", help="stop when standard input is closed")
