@@ -87,8 +87,7 @@ def _packages(worker_python: str) -> Dict[str, str]:
     try:
         done = subprocess.run(  # nosec B603 # the operator's interpreter, our text
             [worker_python, "-c", _PROBE],
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
+            capture_output=True,
             timeout=60,
             check=True,
         )
@@ -96,7 +95,9 @@ def _packages(worker_python: str) -> Dict[str, str]:
     except (OSError, subprocess.SubprocessError, ValueError) as error:
         reason = str(error)
         if isinstance(error, subprocess.CalledProcessError):
-            reason = f"exit code {error.returncode}"  # its own words quote the whole probe
+            # Its own words quote the whole probe.
+            said = error.stderr.decode(errors="replace").strip().splitlines()[-1:]
+            reason = ": ".join([f"exit code {error.returncode}", *said])[:300]
         raise RequirementMissing(
             f"--worker-python: '{worker_python}' doesn't run as a Python interpreter "
             f"of 3.8 or newer ({reason})"
