@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test fuzz lint format docs bench bench-quick chaos secrets up down logs board clean
+.PHONY: help setup setup-dev demo test fuzz lint format docs bench bench-quick chaos secrets up down logs board images clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ logs: ## follow the composed lab's logs
 
 board: ## let a board into the composed lab: make board NAME=pi-01
 	@PYTHON=$(PYTHON) scripts/lab board $(NAME)
+
+images: ## build the images: make images PLATFORMS=linux/amd64,linux/arm64 for boards, too
+	@scripts/images $(PLATFORMS)
 
 clean: ## remove the environment and caches (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

@@ -112,13 +112,19 @@ def broker_flags(mosquitto: Broker) -> list[str]:
     return [*flags, "--broker-password-file", str(mosquitto.password_file)]
 
 
+def settings_file(folder: Path, *flags: str) -> Path:
+    """Write what flags say, each with its value, as a file of settings."""
+    path = folder / "agent.yaml"
+    pairs = zip(flags[::2], flags[1::2], strict=True)
+    lines = [f"{flag[2:].replace('-', '_')}: {value}\n" for flag, value in pairs]
+    path.write_text("".join(lines))
+    return path
+
+
 def test_with_a_broker_and_a_file_it_takes_30_mb_at_most_too(
     start: Start, url: str, mosquitto: Broker, tmp_path: Path
 ) -> None:
-    pairs = [*agent_flags(url, tmp_path), *broker_flags(mosquitto)]
-    file = tmp_path / "agent.yaml"
-    keys = zip(pairs[::2], pairs[1::2], strict=True)
-    file.write_text("".join(f"{k[2:].replace('-', '_')}: {value}\n" for k, value in keys))
+    file = settings_file(tmp_path, *agent_flags(url, tmp_path), *broker_flags(mosquitto))
     agent = start(sys.executable, "-m", "edge_agent", "--config", str(file))
     join(url, "pi-1", agent, tmp_path / "log")
     with mosquitto.client("operator", topics.topic("pi-1", topics.SAMPLES)) as reader:
@@ -134,19 +140,12 @@ def test_the_daemon_runs_on_python_38(
     venv = tmp_path / "venv"
     subprocess.run([old, "-m", "venv", str(venv)], check=True)
     python = str(venv / "bin" / "python")
-    install = [
-        python,
-        "-m",
-        "pip",
-        "install",
-        "-q",
-        "--no-compile",
-        "psutil>=5.9",
-        "paho-mqtt>=2.0",
-    ]
+    packages = ["psutil>=5.9", "paho-mqtt>=2.0", "pyyaml>=6.0"]
+    install = [python, "-m", "pip", "install", "-q", "--no-compile", *packages]
     subprocess.run(install, check=True)
     flags = [*agent_flags(url, tmp_path), "--worker-python", sys.executable]
-    agent = start(python, "-m", "edge_agent", *flags, *broker_flags(mosquitto))
+    file = settings_file(tmp_path, *flags, *broker_flags(mosquitto))
+    agent = start(python, "-m", "edge_agent", "--config", str(file))
     join(url, "pi-1", agent, tmp_path / "log")
     with mosquitto.client("operator", topics.topic("pi-1", topics.SAMPLES)) as reader:
         until(lambda: reader.messages, "what the agent says to the broker")
