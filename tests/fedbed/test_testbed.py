@@ -52,6 +52,14 @@ def test_all_join_and_nothing_is_left_behind() -> None:
     assert testbed.processes == []
 
 
+def test_the_settings_of_this_machines_own_agent_are_not_its_nodes(tmp_path: Path) -> None:
+    (tmp_path / "agent.yaml").write_text("coordinator: http://192.0.2.1:1\nlabels: {own: agent}\n")
+    env = {"FEDBED_AGENT_CONFIG": str(tmp_path / "agent.yaml")}
+    with LocalTestbed(1, env=env) as testbed, testbed.client() as client:
+        (node,) = client.nodes()
+    assert node["labels"] == {}
+
+
 def test_a_temporary_folder_may_stay() -> None:
     with LocalTestbed(0) as testbed:
         folder = testbed.state_dir
