@@ -87,6 +87,7 @@ def _packages(worker_python: str) -> Dict[str, str]:
     try:
         done = subprocess.run(  # nosec B603 # the operator's interpreter, our text
             [worker_python, "-c", _PROBE],
+            stdin=subprocess.DEVNULL,
             capture_output=True,
             timeout=60,
             check=True,

@@ -36,6 +36,7 @@ class ServiceManager:
         self._watchdog_s = int(watchdog_us) / 1e6 if watched else 0.0
         self._socket: Optional[socket.socket] = None
         self._is_ready = False
+        self._is_heard = True
         self._status = ""
 
     @property
@@ -79,7 +80,10 @@ class ServiceManager:
                 self._socket.settimeout(_SEND_LIMIT_S)
                 self._socket.connect(self._address)
             self._socket.send("\n".join(lines).encode())
+            self._is_heard = True
         except OSError as error:
             # Training is worth more than telling of it; a manager that waits for us will act.
-            log.warning("the service manager can't be told (%s)", error.strerror or error)
+            if self._is_heard:
+                log.warning("the service manager can't be told (%s)", error.strerror or error)
+            self._is_heard = False
             self.close()

@@ -32,7 +32,7 @@ _OVERRULED_BY = {
     "broker": (broker_settings.ADDRESS,),
     "broker_password_file": (broker_settings.PASSWORD,),
 }
-"""Variables of the environment that say the same as a key; the first one is as good as a flag."""
+"""Variables of the environment that say the same as a key."""
 _MAX_BYTES = 100_000
 _SHOWN_CHARS = 60
 
@@ -202,7 +202,7 @@ def _flags(key: Key, value: Any, folder: Path) -> List[str]:
         fits = isinstance(value, int) and not isinstance(value, bool) and value >= 1
     elif key.action.choices:
         # YAML has true and false for what our flags call yes and no.
-        word = {True: "yes", False: "no"}[value] if isinstance(value, bool) else word
+        word = ("yes" if value else "no") if isinstance(value, bool) else word
         fits = word in key.action.choices
     elif key.name == "sample_interval":
         word = str(value)

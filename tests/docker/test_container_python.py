@@ -19,7 +19,6 @@ from edge_agent.worker_process import WorkerDied, WorkerProcess
 from fedbed.errors import RequirementMissing
 from fedbed.testbed import LocalTestbed
 from tests.e2e.bench import await_training, result_of, submit
-from tests.edge_agent.peer import Peer
 from tests.images import debian, need_docker
 from tests.parts import need
 
@@ -51,10 +50,10 @@ def image(monkeypatch: pytest.MonkeyPatch) -> str:
 
 
 @pytest.fixture
-def config(peer: Peer, tmp_path: Path, image: str) -> Iterator[AgentConfig]:
+def config(tmp_path: Path, image: str) -> Iterator[AgentConfig]:
     state = tmp_path / "state"
     state.mkdir()
-    yield AgentConfig(peer.url, "pi-1", state, worker_python=str(WRAPPER))
+    yield AgentConfig("http://127.0.0.1:1", "pi-1", state, worker_python=str(WRAPPER))
     eventually(lambda: not containers(state))
 
 
