@@ -144,6 +144,11 @@ class Client:
         """Send a message, whatever becomes of it."""
         self._client.publish(topic, payload, qos=1)
 
+    @property
+    def has_ended(self) -> bool:
+        """Whether its connection is gone."""
+        return not self._client.is_connected()
+
     def of(self, topic: str) -> list[bytes]:
         """Return what has come on a topic."""
         return [bytes(m.payload) for m in list(self.messages) if m.topic == topic]

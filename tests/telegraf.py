@@ -1,15 +1,18 @@
-"""A stand-in for Telegraf, of which no program is to be had for tests: its way of samples alone.
+"""A stand-in for Telegraf, of which no program is to be had for tests: its ways from a broker.
 
 It does what monitoring/telegraf/telegraf.conf tells `inputs.mqtt_consumer` and
 `outputs.influxdb_v2` to do: a persistent session at the broker, at least once (a message is
 acknowledged when its points are in the database), measurements of ours only, and the tag `node`
-from the topic, whatever the line says. Nothing else of what Telegraf does is here.
+from the topic, whatever the line says; and of the broker's log what its filter lets through.
+Nothing else of what Telegraf does is here.
 """
 
 from __future__ import annotations
 
 import contextlib
+import re
 import threading
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -17,12 +20,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
+import tomllib
 from paho.mqtt import client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from fedbed.telemetry.point import Point
 from fedbed.telemetry.topics import SAMPLES, everybody
 from tests.broker import PASSWORD, Broker, broker
 from tests.influx import BUCKET, ORG, TOKEN, Influx, influx
@@ -31,10 +37,30 @@ PAUSE_S = 0.5
 FLUSH_S = 0.5
 """How long the real one gathers before it writes; this one passes on at once."""
 _FOR_EVER = 0xFFFFFFFF
+SHIPPED = Path(__file__).parents[1] / "monitoring" / "telegraf"
+
+
+def load(name: str) -> dict[str, Any]:
+    """Read one of Telegraf's files."""
+    return tomllib.loads((SHIPPED / name).read_text())
+
+
+_, _OF_THE_LOG = load("telegraf.conf")["inputs"]["mqtt_consumer"]
+BROKERS_LOG: tuple[str, ...] = tuple(_OF_THE_LOG["topics"])
+_NAME: str = _OF_THE_LOG["name_override"]
+_FILTER = re.fullmatch(
+    r'tags\.level != "N" \|\| fields\.text\.matches\("([^"]+)"\)', _OF_THE_LOG["metricpass"].strip()
+)
+
+
+def complaint(level: str, line: str) -> bool:
+    """Whether a line of the broker's log passes Telegraf's filter, an expression in CEL."""
+    assert _FILTER is not None
+    return level != "N" or re.search(_FILTER[1], line) is not None
 
 
 class TelegrafStandIn:
-    """Carries samples from a broker to a database, in a `with` statement."""
+    """Carries samples and complaints from a broker to a database, in a `with` statement."""
 
     def __init__(self, broker: Broker, influx: Influx) -> None:
         self._broker = broker
@@ -48,7 +74,8 @@ class TelegrafStandIn:
         )
         client.username_pw_set("telegraf", PASSWORD)
         client.reconnect_delay_set(1, 1)
-        client.on_connect = lambda c, _d, _f, _code, _p: c.subscribe(everybody(SAMPLES), qos=1)
+        topics = [(everybody(SAMPLES), 1), *((topic, 0) for topic in BROKERS_LOG)]
+        client.on_connect = lambda c, _d, _f, _code, _p: c.subscribe(topics)
         client.on_message = lambda c, _d, message: self._carry(c, message)
 
     def __enter__(self) -> TelegrafStandIn:
@@ -69,10 +96,13 @@ class TelegrafStandIn:
         self._client.loop_stop()
 
     def _carry(self, client: mqtt.Client, message: mqtt.MQTTMessage) -> None:
-        node = message.topic.split("/")[3]
-        lines = (line for line in message.payload.decode().splitlines())
-        body = "\n".join(_by(node, line) for line in lines if line.startswith("fedbed_"))
-        while not self._write(body.encode()):
+        text = message.payload.decode()
+        if message.topic in BROKERS_LOG:
+            body = _logged(message.topic.split("/")[3], text)
+        else:
+            node, lines = message.topic.split("/")[3], text.splitlines()
+            body = "\n".join(_by(node, line) for line in lines if line.startswith("fedbed_"))
+        while body and not self._write(body.encode()):
             if self._ending.wait(PAUSE_S):
                 return
         client.ack(message.mid, message.qos)
@@ -95,6 +125,13 @@ def _by(node: str, line: str) -> str:
     head, rest = line.split(" ", 1)
     tags = [tag for tag in head.split(",")[1:] if not tag.startswith("node=")]
     return ",".join([head.split(",")[0], *tags, f"node={node}"]) + " " + rest
+
+
+def _logged(level: str, text: str) -> str:
+    """Return the point of a line of the broker's log; empty if it isn't kept."""
+    if not complaint(level, text):
+        return ""
+    return Point(_NAME, {"level": level}, {"text": text}, time.time_ns()).line()
 
 
 @dataclass(frozen=True)

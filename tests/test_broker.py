@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -9,6 +10,7 @@ import pytest
 
 from fedbed.telemetry import topics
 from tests.broker import Broker, broker, until
+from tests.telegraf import BROKERS_LOG, complaint
 
 DENIED = "Not authorized"
 
@@ -70,15 +72,30 @@ def test_without_the_right_password_nobody_gets_in(shared: Broker) -> None:
 
 
 def test_ten_megabytes_end_their_senders_connection_and_reach_nobody(shared: Broker) -> None:
-    samples = topics.topic("pi-1", topics.SAMPLES)
-    with shared.client("telegraf", samples) as reader:
+    samples, notices = topics.topic("pi-1", topics.SAMPLES), "$SYS/broker/log/N"
+    with shared.client("telegraf", samples, "$SYS/broker/log/#") as reader:
         with shared.client("pi-1") as sender:
             sender.send(samples, b"x" * 10_000_000)
-            until(lambda: "oversize packet" in shared.log, "the broker's line on it")
+            until(lambda: sender.has_ended, "the end of its connection")
         with shared.client("pi-1") as sender:
             assert sender.publish(samples, "small") == "Success"
         until(lambda: reader.of(samples), "the next message")
         assert reader.of(samples) == [b"small"]
+        (line,) = (each for each in reader.lines(notices) if complaint("N", each))
+        assert re.fullmatch(r"Client \S+ .*disconnected due to oversize packet\.", line)
+        assert shared.log.splitlines().count(line) == 1
+
+
+@pytest.mark.parametrize("user", ["pi-1", "operator", "coordinator", "plugs"])
+def test_nobody_but_telegraf_hears_the_brokers_log(shared: Broker, user: str) -> None:
+    with shared.client("telegraf", "$SYS/#") as telegraf, shared.client(user, "$SYS/#") as other:
+        assert other.publish("$SYS/broker/log/N", "made up") == DENIED
+        assert not shared.lets_in("pi-2", "wrong")
+        until(lambda: "not authorised" in str(telegraf.lines("$SYS/broker/log/N")), "its line")
+        # What was for it would have come before the answer to this.
+        assert other.publish("$SYS/broker/log/N", "made up") == DENIED
+        assert other.messages == []
+        assert {message.topic for message in telegraf.messages} <= set(BROKERS_LOG)
 
 
 def test_what_is_retained_outlives_a_restart(tmp_path: Path) -> None:

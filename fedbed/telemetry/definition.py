@@ -15,7 +15,7 @@ from typing import Dict, List, Tuple
 
 FLOAT, INTEGER, BOOLEAN, STRING = "float", "integer", "boolean", "string"
 
-NODE, COORDINATOR = "node", "coordinator"
+NODE, COORDINATOR, BROKER = "node", "coordinator", "broker"
 """Who writes a measurement."""
 
 
@@ -312,7 +312,16 @@ _AT_THE_CENTRE = (
     ),
 )  # fmt: skip
 
-MEASUREMENTS: Tuple[Measurement, ...] = _ON_NODES + _AT_THE_CENTRE
+_OF_THE_BROKER = (
+    Measurement(
+        "fedbed_broker", BROKER, "when it logs one, as Telegraf hears it",
+        "What the broker complains of: clients that it cut off or refused, messages given up.",
+        (Tag("level", "E: error, W: warning, N: notice"),),
+        (_text("text", "the line of its log"),),
+    ),
+)  # fmt: skip
+
+MEASUREMENTS: Tuple[Measurement, ...] = _ON_NODES + _AT_THE_CENTRE + _OF_THE_BROKER
 
 
 def by_name() -> Dict[str, Measurement]:

@@ -9,9 +9,13 @@ import sys
 from typing import List, Optional, Sequence
 
 from fedbed.experiment.generated import GeneratedPart
-from fedbed.telemetry.definition import COORDINATOR, MEASUREMENTS, NODE, Field, Measurement
+from fedbed.telemetry.definition import BROKER, COORDINATOR, MEASUREMENTS, NODE, Field, Measurement
 
-_WRITERS = {NODE: "Written by each node", COORDINATOR: "Written by the coordinator"}
+_WRITERS = {
+    NODE: "Written by each node",
+    COORDINATOR: "Written by the coordinator",
+    BROKER: "Told by the broker",
+}
 
 
 def reference() -> str:

@@ -14,6 +14,7 @@ from monitoring.dashboards.colours import FLAG, FLEET_STATES
 from monitoring.dashboards.limits import CPU, DISK, MEMORY, TEMPERATURE, Limit
 from monitoring.dashboards.panels import (
     HALF,
+    bars,
     column,
     leading_to,
     lines,
@@ -27,6 +28,7 @@ from monitoring.dashboards.queries import (
     how_many,
     largest,
     over_time,
+    rows,
     table,
     values_of,
 )
@@ -49,6 +51,7 @@ def build() -> Dashboard:
         sections=[
             ("", [*_numbers(), _nodes(), _doing(), _time_spent()]),
             ("Who is at its limit", _limits()),
+            ("What the broker complains of", _complaints()),
         ],
     )
 
@@ -214,3 +217,21 @@ def _limits() -> Sequence[Builder[Panel]]:
         width=HALF,
     )
     return [*(leading_to(panel, TO_NODE_OF_SERIES) for panel in panels), throttled]
+
+
+def _complaints() -> Sequence[Builder[Panel]]:
+    return [
+        bars(
+            "Complaints of the broker",
+            "Does a client send what the broker refuses: too large, malformed, without a right?",
+            over_time("fedbed_broker", "text", "count", by="level"),
+            stacked=True,
+        ),
+        listing(
+            "What it said",
+            "Which client was cut off or refused, and why? N: notice, W: warning, E: error.",
+            rows("fedbed_broker", {"level": "level", "what": "text"}, newest=100),
+            width=HALF,
+            height=8,
+        ),
+    ]

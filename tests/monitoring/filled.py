@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from fedbed.telemetry.definition import (
     BOOLEAN,
     FLOAT,
-    NODE,
     STRING,
     Field,
     Measurement,
@@ -37,6 +36,7 @@ _TAGS = {
     "cpu": ("cpu-total", "cpu0"),
     "network": ("total", "eth0"),
     "container_name": CONTAINER_NAMES,
+    "level": ("E", "N"),
 }
 _NUMBERS = {"percent": 35.0, "celsius": 55.0, "watts": 4.0, "hertz": 1.5e9, "bytes": 2e9}
 
@@ -135,7 +135,7 @@ def _flag(name: str, tags: dict[str, str]) -> bool:
 def _point(
     measurement: Measurement, tags: dict[str, str], fields: dict[str, Value], at: int
 ) -> Point:
-    if measurement.source in (NODE, "coordinator"):
+    if measurement.name in by_name():
         wrong = faults(measurement.name, tags, dict(fields))
         assert not wrong, wrong
     return Point(measurement.name, tags, fields, at)

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from fedbed.telemetry.definition import COORDINATOR, by_name
+from fedbed.telemetry.definition import BROKER, COORDINATOR, by_name
+from fedbed.telemetry.topics import SAMPLES, topic
 from fedbed.testbed import LocalTestbed
 from tests.broker import until
 from tests.e2e.bench import result_of, submit
@@ -30,7 +31,10 @@ BY_CHANCE = ("fedbed-disk-full", "fedbed-memory-full", "fedbed-node-hot", "fedbe
 
 @pytest.fixture(scope="module")
 def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, list[str]]]:
-    """The database after two runs, and their ids; samples came by the broker."""
+    """The database after two runs, and their ids; samples came by the broker.
+
+    Somebody sent 10 MB at once as well.
+    """
     folder = tmp_path_factory.mktemp("real")
     with way(folder, NODES) as found, LocalTestbed(
         nodes=len(NODES), state_dir=folder / "bed", env=found.env
@@ -39,10 +43,15 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, list[
         runs = [submit(client, *settings, seed=seed, twin=True) for seed in (1, 2)]
         for run in runs:
             result_of(client, run, folder / "runs")
+        with found.broker.client(NODES[0]) as loud:
+            loud.send(topic(NODES[0], SAMPLES), b"x" * 10_000_000)
+            until(lambda: loud.has_ended, "the end of its connection")
         ended = time.time_ns()
         for node in NODES:
             samples = f"SELECT usage FROM fedbed_cpu WHERE node = '{node}' AND time > {ended}"
             until(lambda q=samples: found.influx.query(q), node)  # type: ignore[misc]
+        refused = "SELECT text FROM fedbed_broker WHERE text =~ /oversize/"
+        until(lambda: found.influx.query(refused), "the broker's complaint")
         yield Lab(found.influx, time.time_ns()), runs
 
 
@@ -56,10 +65,18 @@ def test_no_panel_is_empty_that_should_have_data(after: tuple[Lab, list[str]], n
         source = each.query.partition('FROM "fedbed_')[2].partition('"')[0]
         measurement = known.get(f"fedbed_{source}")
         is_due = measurement is not None and (
-            measurement.source == COORDINATOR or measurement.name in EVERYWHERE
+            measurement.source in (COORDINATOR, BROKER) or measurement.name in EVERYWHERE
         )
         if is_due and not each.where.endswith(QUIET):
             assert rows, f"{each.where}: {each.query}"
+
+
+def test_ten_megabytes_on_a_telemetry_topic_are_one_complaint(after: tuple[Lab, list[str]]) -> None:
+    lab, _ = after
+    counted, listed = (each.query for each in asked("fleet") if "fedbed_broker" in each.query)
+    about_it = [row for row in lab.ask(listed) if "oversize packet" in str(row["what"])]
+    assert [row["level"] for row in about_it] == ["N"]
+    assert sum(row["count"] for row in lab.ask(counted)) == len(lab.ask(listed))  # type: ignore[misc]
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: str(rule["uid"]))

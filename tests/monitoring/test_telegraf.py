@@ -7,19 +7,19 @@ https://docs.influxdata.com/telegraf/v1/plugins/
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
-import tomllib
 import yaml
 
 from fedbed.telemetry import topics
-from tests.telegraf import FLUSH_S
+from fedbed.telemetry.definition import by_name
+from tests.telegraf import FLUSH_S, SHIPPED, complaint, load
 
 ROOT = Path(__file__).resolve().parents[2]
-FOLDER = ROOT / "monitoring" / "telegraf"
-ANY_INPUT = {"interval", "namepass", "tagexclude"}
+ANY_INPUT = {"interval", "name_override", "namepass", "metricpass", "tagexclude"}
 KNOWN = {
     "inputs.cpu": {"percpu", "totalcpu", "collect_cpu_time", "report_active"},
     "inputs.mem": set(),
@@ -49,6 +49,8 @@ KNOWN = {
         "connection_timeout",
         "max_undelivered_messages",
         "data_format",
+        "data_type",
+        "value_field_name",
         "topic_tag",
         "topic_parsing",
     },
@@ -74,17 +76,16 @@ AGENT = {
 }
 
 
-def load(name: str) -> dict[str, Any]:
-    return tomllib.loads((FOLDER / name).read_text())
+def instances(settings: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Each plugin by its full name, as often as it is used."""
+    for kind in ("inputs", "outputs"):
+        for name, used in settings[kind].items():
+            yield from ((f"{kind}.{name}", options) for options in used)
 
 
 def plugins(settings: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each plugin that is used, once, by its full name."""
-    found = {}
-    for kind in ("inputs", "outputs"):
-        for name, instances in settings[kind].items():
-            (found[f"{kind}.{name}"],) = instances
-    return found
+    """Each plugin by its full name; of one that is used twice, the first."""
+    return dict(reversed(list(instances(settings))))
 
 
 @pytest.mark.parametrize("name", ["telegraf.conf", "containers.conf"])
@@ -92,7 +93,7 @@ def test_uses_plugins_and_options_that_there_are(name: str) -> None:
     settings = load(name)
     assert set(settings) == {"agent", "inputs", "outputs"}
     assert set(settings["agent"]) <= AGENT
-    for plugin, options in plugins(settings).items():
+    for plugin, options in instances(settings):
         assert set(options) <= KNOWN[plugin] | ANY_INPUT, plugin
 
 
@@ -101,7 +102,7 @@ def test_uses_plugins_and_options_that_there_are(name: str) -> None:
 )
 def test_compose_gives_it_its_variables(name: str, service: str) -> None:
     compose = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"][service]
-    named = set(re.findall(r"^[^#\n]*\$\{(\w+)\}", (FOLDER / name).read_text(), re.MULTILINE))
+    named = set(re.findall(r"^[^#\n]*\$\{(\w+)\}", (SHIPPED / name).read_text(), re.MULTILINE))
     assert named == set(compose["environment"])
     health = plugins(load(name))["outputs.health"]["service_address"]
     assert f"{health}/" in compose["healthcheck"]["test"]
@@ -117,6 +118,35 @@ def test_hears_all_nodes_and_believes_the_topic_not_the_line() -> None:
     assert topics.topic("pi-01", topics.SAMPLES).split("/")[at] == "pi-01"
     assert len(parsing["tags"].split("/")) == len(everybody.split("/"))
     assert consumer["namepass"] == ["fedbed_*"]
+
+
+def test_keeps_of_the_brokers_log_what_it_complains_of() -> None:
+    _, consumer = load("telegraf.conf")["inputs"]["mqtt_consumer"]
+    told = by_name()[consumer["name_override"]]
+    assert told.field(consumer["value_field_name"]).type == consumer["data_type"]
+    (parsing,) = consumer["topic_parsing"]
+    at = parsing["tags"].split("/").index(told.tags[0].name)
+    assert [topic.split("/")[at] for topic in consumer["topics"]] == ["E", "W", "N"]
+    # Two clients of one name would cut each other off: this one gets one made up.
+    assert "client_id" not in consumer
+
+
+@pytest.mark.parametrize(
+    ("level", "line", "is_kept"),
+    [
+        ("N", "Client pi-1 disconnected due to oversize packet.", True),
+        ("N", "Client pi-1 disconnected due to malformed packet.", True),
+        ("N", "Client <unknown> disconnected, not authorised.", True),
+        ("N", "Outgoing messages are being dropped for client telegraf.", True),
+        ("N", "New client connected from 127.0.0.1:40000 as pi-1 (p5, c1, k10, u'pi-1').", False),
+        ("N", "Client pi-1 closed its connection.", False),
+        ("N", "Client pi-1 disconnected.", False),
+        ("E", "Error: No space left on device.", True),
+        ("W", "Warning: Mosquitto should not be run as root/administrator.", True),
+    ],
+)
+def test_who_comes_and_goes_is_no_complaint(level: str, line: str, is_kept: bool) -> None:
+    assert complaint(level, line) == is_kept
 
 
 def test_loses_nothing_while_it_or_the_database_is_away_for_five_minutes() -> None:
@@ -142,7 +172,7 @@ def test_is_unhealthy_when_half_of_its_buffer_waits(name: str) -> None:
 
 
 def test_no_value_is_a_secret() -> None:
-    for path in FOLDER.glob("*.conf"):
+    for path in SHIPPED.glob("*.conf"):
         for line in path.read_text().splitlines():
             if re.match(r"\s*(password|token) =", line):
                 assert re.search(r'= "\$\{\w+\}"$', line)
