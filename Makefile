@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-dev demo test fuzz lint format docs bench bench-quick chaos secrets up down logs board images clean
+.PHONY: help setup setup-dev demo test fuzz lint format docs bench bench-quick chaos secrets up down logs board images wheelhouse clean
 
 help: ## list the targets
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -39,6 +39,7 @@ docs: $(VENV)/.dev ## write the generated pages anew
 	@$(BIN)/python -m fedbed.telemetry.docs
 	@$(BIN)/python -m edge_agent.doctor.docs
 	@$(BIN)/python -m edge_agent.docs
+	@$(BIN)/python -m fedbed.lab.variables
 
 bench: $(VENV)/.dev ## measure all, beside stock Flower and other peers, in about 15 minutes
 	@$(BIN)/python -m benchmarks
@@ -66,6 +67,9 @@ board: ## let a board into the composed lab: make board NAME=pi-01
 
 images: ## build the images: make images PLATFORMS=linux/amd64,linux/arm64 for boards, too
 	@scripts/images $(PLATFORMS)
+
+wheelhouse: $(VENV)/.run ## all wheels that boards need: make wheelhouse KINDS="aarch64-cp311 x86_64-cp311"
+	@$(BIN)/python -m fedbed.lab.wheelhouse $(KINDS) $(if $(PARTS),--parts $(PARTS))
 
 clean: ## remove the environment and caches (runs/ stays)
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist

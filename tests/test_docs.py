@@ -15,6 +15,7 @@ PAGES = sorted(
     [
         *ROOT.glob("*.md"),
         *(ROOT / "docs").rglob("*.md"),
+        ROOT / "ansible" / "README.md",
         ROOT / "benchmarks" / "README.md",
         ROOT / "tests" / "apps" / "README.md",
         ROOT / "experiments" / "mcmahan" / "README.md",

@@ -1,0 +1,1 @@
+"""The playbooks, for real: over ssh, against Debian hosts with systemd that are containers."""
