@@ -93,6 +93,14 @@ def test_the_nodes_train(hosts: Lab) -> None:
     assert [r["participants"] for r in run["history"]] == [3, 3, 3]
 
 
+def test_the_doctor_looks_at_each_node_and_finds_it_fit(hosts: Lab, inventory: Path) -> None:
+    outcome = hosts.play("doctor.yml", inventory)
+    succeeded(outcome)
+    assert set(outcome.changed.values()) == {0}
+    assert outcome.text.count("admission") == len(NAMES)
+    assert len(re.findall(r"\d+ checks in", outcome.text)) == len(NAMES)
+
+
 def test_a_host_that_reboots_is_the_same_node_again(hosts: Lab) -> None:
     host = hosts.hosts["pi-2"]
     key = host.run("cat", "/var/lib/fedbed/node.key")
