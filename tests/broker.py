@@ -147,7 +147,8 @@ class Client:
     @property
     def has_ended(self) -> bool:
         """Whether its connection is gone."""
-        return not self._client.is_connected()
+        # One that breaks while it is written to still counts as connected, without a socket.
+        return not self._client.is_connected() or self._client.socket() is None
 
     def of(self, topic: str) -> list[bytes]:
         """Return what has come on a topic."""

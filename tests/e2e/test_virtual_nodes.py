@@ -79,7 +79,8 @@ def test_a_lost_agent_is_missed_with_all_that_it_plays(
     testbed: LocalTestbed, client: Client, tmp_path: Path
 ) -> None:
     changes = ["federation.fraction=1.0", "federation.rejoin_grace=0s", "federation.rounds=2"]
-    changes += ["federation.local_epochs=60", "federation.evaluate=server"]
+    # Long enough for the kill to come before its part has been sent, on a quick machine too.
+    changes += ["federation.local_epochs=300", "federation.evaluate=server"]
     run_id = submit(client, *ON_TWO, *changes)
     await_training(client, run_id, 2)
     os.kill(testbed.process("node-2").pid, signal.SIGKILL)

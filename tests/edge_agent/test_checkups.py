@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
@@ -23,7 +24,14 @@ def busy() -> threading.Event:
 
 
 @pytest.fixture
-def checkups(config: AgentConfig, peer: Peer, busy: threading.Event) -> Iterator[Checkups]:
+def checkups(
+    config: AgentConfig,
+    peer: Peer,
+    busy: threading.Event,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> Iterator[Checkups]:
+    monkeypatch.setenv("FEDBED_DATA", str(tmp_path / "no-data"))
     # A worker that doesn't start makes a check-up short.
     made = Checkups(replace(config, worker_python="/nowhere/python"), busy.is_set)
     made.joined("n-1", "token-1")
