@@ -14,7 +14,7 @@ from tests.ansible.lab import ROOT, Lab, lab
 NAMES = ("pi-1", "pi-2", "pi-3")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """What `make wheelhouse` makes, for this machine's kind and without torch."""
     folder = tmp_path_factory.mktemp("wheelhouse")
@@ -25,7 +25,7 @@ def wheelhouse(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def hosts(tmp_path_factory: pytest.TempPathFactory, wheelhouse: Path) -> Iterator[Lab]:
     """A coordinator, and three bare hosts that can reach it."""
     with lab(tmp_path_factory.mktemp("lab"), NAMES, wheelhouse) as running:
