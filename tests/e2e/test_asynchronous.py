@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import signal
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -126,15 +128,27 @@ def test_a_killed_run_goes_on_with_what_nodes_have_in_hand(
 
 
 def test_a_node_that_always_fails_does_not_spin(tmp_path: Path) -> None:
-    settings = ["federation.nodes=3", "federation.rounds=30", "adversaries.nodes=1"]
+    settings = ["federation.nodes=3", "federation.rounds=5000", "adversaries.nodes=1"]
     with nothing_left(), LocalTestbed(nodes=3) as testbed, Client(testbed.url) as client:
         run_id = submit(client, *settings, *FEDBUFF, "adversaries.kind=nan")
-        result = result_of(client, run_id, tmp_path)
+
+        def tries() -> list[dict[str, Any]]:
+            return [entry for entry in client.run(run_id)["history"] if entry["missing"]]
+
+        # However fast the others are: they make versions until it has failed often enough.
+        wait_for(client, lambda _: len(tries()) >= 4, "a fourth failure")
+        client.stop(run_id)
+        await_end(client, run_id)
+        failures = tries()
+        client.download(run_id, tmp_path)
+        result = json.loads((tmp_path / "result.json").read_text())
         (bad,) = result["adversaries"]["partitions"]
-        tries = [entry for entry in result["history"] if str(bad) in entry["missing"]]
-    # Asked for version 1, it rests for 1, 2, 4, 8 and 16 versions.
-    assert 1 <= len(tries) <= 5
-    assert all("array 'weight'" in entry["missing"][str(bad)] for entry in tries)
+    versions = [entry["round"] for entry in failures]
+    # Having failed for the n-th time it rests for 2 ** (n - 1) versions.
+    rests = [later - earlier for earlier, later in pairwise(versions)]
+    assert all(rest >= 2**n for n, rest in enumerate(rests)), versions
+    assert all(list(entry["missing"]) == [str(bad)] for entry in failures)
+    assert all("array 'weight'" in entry["missing"][str(bad)] for entry in failures)
     assert bad not in {node["partition"] for node in updates(result)}
     assert result["final"]["federated"] > 0.6
 
