@@ -53,6 +53,10 @@ class Learner(Trainer):
         std: Union[float, Sequence[float]],
         evaluation_batch: Optional[int] = None,
     ) -> None:
+        # Momentum whose gradient has become 0 decays into numbers below 1.2e-38, and so do Adam's
+        # squares: they change no weight, and a processor takes many times as long for them. Torch's
+        # own threads do as the one that starts them.
+        torch.set_flush_denormal(True)
         self._build = build
         self._mean = _per_channel(mean)
         self._std = _per_channel(std)

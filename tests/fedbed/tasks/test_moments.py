@@ -97,3 +97,17 @@ def test_a_fit_goes_on_in_the_pass_where_the_one_before_it_ended() -> None:
     assert np.concatenate(pieces).tolist() == whole.tolist()
     assert sorted(whole[:10]) == sorted(whole[10:20]) == list(range(10))
     assert whole[:10].tolist() != whole[10:20].tolist()
+
+
+def test_momentum_that_decays_ends_as_zero_and_not_as_a_number_that_is_slow_to_compute_with(
+    data: Split,
+) -> None:
+    trainer = tasks.create("mnist_mlp")
+    trainer.load(trainer.initial(1))
+    start, momentum = trainer.weights(), trainer.moments("sgd")
+    # No unit of the last hidden layer answers: the gradient of what comes after it is 0.
+    start["3.bias"].fill(-1e6)
+    momentum[f"{PREFIX}momentum_buffer/5.weight"].fill(2 * np.finfo(np.float32).tiny)
+    trainer.load({**start, **momentum})
+    trainer.fit(data, replace(SGD, samples=200), quiet)
+    assert not trainer.moments("sgd")[f"{PREFIX}momentum_buffer/5.weight"].any()
