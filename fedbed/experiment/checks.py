@@ -214,8 +214,10 @@ def _selectable(section: Federation) -> None:
 
 
 def optimizer(section: Optimizer) -> None:
-    """Refuse what belongs to another optimiser: it would be read and have no effect."""
+    """Refuse what belongs to another optimiser or schedule: it would have no effect."""
     if section.name == "adamw" and section.momentum is not None:
         raise problem("momentum", "is sgd's; adamw has betas: leave it out, or set it to null")
     if section.name == "sgd" and section.betas is not None:
         raise problem("betas", "are adamw's; sgd has momentum: leave them out, or set them to null")
+    if section.schedule == "constant" and section.hold:
+        raise problem("hold", "is for schedule 'cosine'; 'constant' holds the rate all along")

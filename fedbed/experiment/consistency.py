@@ -235,6 +235,12 @@ def _learning(whole: Experiment) -> None:
             f"{section.warmup} leaves none of {format_count(rounds, 'round')} for the full rate; "
             f"allowed: 0 to {rounds - 1}",
         )
+    if section.hold >= rounds - section.warmup:
+        raise problem(
+            "optimizer.hold",
+            f"{section.hold} leaves the rate none of {format_count(rounds, 'round')} to fall in; "
+            f"allowed: 0 to {rounds - section.warmup - 1}",
+        )
 
 
 def _extent(shape: Tuple[int, ...]) -> str:

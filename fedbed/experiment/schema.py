@@ -158,6 +158,12 @@ class Optimizer(Section):
         le=100_000,
         description="Number of first rounds in which the learning rate grows to its full value.",
     )
+    hold: int = Field(
+        default=0,
+        ge=0,
+        le=100_000,
+        description="Number of rounds after those in which 'cosine' keeps the full learning rate.",
+    )
     lr_decay: float = Field(
         default=1.0,
         gt=0,
@@ -180,7 +186,9 @@ class Optimizer(Section):
     def rate(self, server_round: int, rounds: int, lr: float | None = None) -> float:
         """Return the learning rate of a round, 1 to `rounds`; `lr` stands in for our own."""
         lr = self.lr if lr is None else lr
-        return learning_rate(lr, self.schedule, self.lr_decay, server_round, rounds, self.warmup)
+        return learning_rate(
+            lr, self.schedule, self.lr_decay, server_round, rounds, self.warmup, self.hold
+        )
 
     @model_validator(mode="after")
     def _check(self) -> Optimizer:

@@ -7,22 +7,28 @@ from typing import Tuple
 
 
 def learning_rate(
-    lr: float, schedule: str, lr_decay: float, server_round: int, rounds: int, warmup: int = 0
+    lr: float,
+    schedule: str,
+    lr_decay: float,
+    server_round: int,
+    rounds: int,
+    warmup: int = 0,
+    hold: int = 0,
 ) -> float:
     """Return the rate for `server_round` (1..rounds).
 
     In the first `warmup` rounds it grows in equal steps, from lr / (warmup + 1), to be whole in the
     round after them (Goyal et al., arXiv 1706.02677). From there, constant keeps `lr`, and cosine
-    falls to 0 over the rounds that are left (Loshchilov & Hutter, arXiv 1608.03983, without
-    restarts). `lr_decay` multiplies once a round, on top of all.
+    keeps it for `hold` rounds (Hägele et al., arXiv 2405.18392) and falls to 0 over those that are
+    left (Loshchilov & Hutter, arXiv 1608.03983, without restarts). `lr_decay` multiplies once a
+    round, on top of all.
     """
     rate = lr * lr_decay ** (server_round - 1)
     if server_round <= warmup:
         return rate * server_round / (warmup + 1)
-    if schedule == "cosine":
-        rate *= 0.5 * (
-            1 + math.cos(math.pi * (server_round - 1 - warmup) / max(rounds - warmup, 1))
-        )
+    whole = warmup + hold
+    if schedule == "cosine" and server_round > whole:
+        rate *= 0.5 * (1 + math.cos(math.pi * (server_round - 1 - whole) / max(rounds - whole, 1)))
     return rate
 
 

@@ -174,6 +174,11 @@ def test_the_federation_is_checked(federation: Any, wanted: str) -> None:
         ({"name": "adamw", "betas": [0.9]}, "betas[1]: missing; wanted: "),
         ({"clip": 0}, "clip: given 0 (number); allowed: a number above 0"),
         ({"warmup": 10}, "warmup: 10 leaves none of 10 rounds for the full rate; allowed: 0 to 9"),
+        (
+            {"schedule": "cosine", "warmup": 2, "hold": 8},
+            "hold: 8 leaves the rate none of 10 rounds to fall in; allowed: 0 to 7",
+        ),
+        ({"hold": 1}, "hold: is for schedule 'cosine'; 'constant' holds the rate all along"),
     ],
 )
 def test_the_optimizer_is_checked(optimizer: Any, wanted: str) -> None:

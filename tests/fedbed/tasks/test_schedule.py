@@ -35,6 +35,15 @@ def test_the_rate_warms_up_and_the_cosine_takes_the_rounds_that_are_left() -> No
     )
 
 
+def test_a_cosine_holds_the_full_rate_before_it_falls() -> None:
+    found = [learning_rate(0.4, "cosine", 1.0, r, 10, 2, 5) for r in range(1, 11)]
+    assert found[2:7] == pytest.approx([0.4] * 5)
+    assert found[7:] == pytest.approx(
+        [learning_rate(0.4, "cosine", 1.0, r, 3) for r in range(1, 4)]
+    )
+    assert 0 < found[-1] < found[-2] < 0.4
+
+
 def test_fit_seeds_differ_by_run_round_and_partition() -> None:
     seeds = {fit_seed(s, r, p) for s in range(10) for r in range(1, 31) for p in range(30)}
     assert len(seeds) == 10 * 30 * 30
