@@ -23,7 +23,7 @@ from fedbed.chaos.plan import Trial
 from fedbed.chaos.scenario import Scenario
 from fedbed.chaos.trial import Outcome
 from fedbed.cli import results
-from fedbed.cli.session import signals_as_interrupt
+from fedbed.cli.signals import signals_as_interrupt
 from fedbed.client import unwritable
 from fedbed.errors import Interrupted, RunFailed, UsageError
 from fedbed.units import format_duration

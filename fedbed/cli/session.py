@@ -5,18 +5,17 @@ And how a submitted run is seen through: followed, stopped by Ctrl-C, fetched.
 
 from __future__ import annotations
 
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Any, TextIO
 
 from fedbed.cli import results
 from fedbed.cli.follow import error_of, follow
 from fedbed.cli.progress import Headed, Heading, display
+from fedbed.cli.signals import signals_as_interrupt
 from fedbed.cli.targets import Target
 from fedbed.client import Client
 from fedbed.errors import FedbedError, Interrupted
@@ -144,20 +143,3 @@ def session(
             stream.write(f"ready: live page at {testbed.url}\n")
             stream.flush()
             yield Session(client, testbed, output, plain, stream)
-
-
-@contextmanager
-def signals_as_interrupt() -> Iterator[None]:
-    """Let `kill` and a closed terminal end a command as Ctrl-C does: run stopped, all cleaned."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = {
-        number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)
-    }
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
