@@ -88,6 +88,13 @@ class Client:
         ref = self._object("PUT", f"blobs/{digest}", content=bundle)
         return self.submit(bundle=ref, **spec)
 
+    def eligible(self, **spec: Any) -> list[str]:
+        """Return the names of nodes that a run of this `RunSpec` may choose; it isn't submitted.
+
+        NodesMissing if there is none.
+        """
+        return [str(name) for name in self._object("POST", "runs/eligible", json=spec)["nodes"]]
+
     def run(self, run_id: str) -> dict[str, Any]:
         """Return one run; NotFound if there is none."""
         return self._object("GET", f"runs/{_part(run_id)}")

@@ -27,6 +27,12 @@ async def submit(spec: RunSpec, _caller: OperatorDep, centre: CentreDep) -> dict
     return {"id": await centre.runs.submit(spec)}
 
 
+@router.post("/runs/eligible")
+async def eligible(spec: RunSpec, _caller: OperatorDep, centre: CentreDep) -> dict[str, list[str]]:
+    """Which nodes a run may choose, now or when other runs have ended; nothing is submitted."""
+    return {"nodes": await centre.runs.eligible(spec)}
+
+
 @router.get("/runs")
 async def list_runs(
     _caller: ViewerDep, centre: CentreDep, limit: Annotated[int, Query(ge=1, le=1000)] = 50

@@ -60,13 +60,12 @@ def natural(name: str) -> list[tuple[int, int, str]]:
 def choose(need: Need, candidates: Iterable[Candidate]) -> Choice:
     """Choose up to `need.nodes` nodes by name, or explain what is missing."""
     known = list(candidates)
-    fitting = [c for c in known if _fits(need, c)]
-    fitting.sort(key=lambda c: natural(c.name))
-    free = [c for c in fitting if not _obstacle(c)]
+    fitting = _fitting(need, known)
+    able = eligible(need, known)
+    free = [c for c in able if not c.busy_with]
     if len(free) >= need.min_nodes:
         chosen = tuple(c.id for c in free[: need.nodes])
         return Choice(chosen, f"{len(chosen)} nodes", False)
-    busy = [c for c in fitting if c.live and c.busy_with and not c.drained and not c.lacks]
     obstacles = [f"{c.name} {_obstacle(c)}" for c in fitting if _obstacle(c)]
     ready = ", ".join(c.name for c in free) or "none"
     wanted = "".join(f", {k}={v}" for k, v in need.labels.items())
@@ -76,7 +75,12 @@ def choose(need: Need, candidates: Iterable[Candidate]) -> Choice:
     strangers = sorted(set(need.names) - {c.name for c in known}, key=natural)
     if strangers:
         text += f"; never seen: {', '.join(strangers[:8])}"
-    return Choice((), text, len(free) + len(busy) >= need.min_nodes)
+    return Choice((), text, len(able) >= need.min_nodes)
+
+
+def eligible(need: Need, candidates: Iterable[Candidate]) -> list[Candidate]:
+    """Return whom a run may choose, at once or when other runs have ended, by name."""
+    return [c for c in _fitting(need, candidates) if not _unfit(c)]
 
 
 def seat(nodes: Sequence[str], partitions: int) -> dict[int, str]:
@@ -112,6 +116,10 @@ def alias(node: str, partition: int, virtual: bool) -> str:
     return f"{node}/{partition}" if virtual else node
 
 
+def _fitting(need: Need, candidates: Iterable[Candidate]) -> list[Candidate]:
+    return sorted((c for c in candidates if _fits(need, c)), key=lambda c: natural(c.name))
+
+
 def _fits(need: Need, candidate: Candidate) -> bool:
     if need.names and candidate.name not in need.names:
         return False
@@ -119,10 +127,13 @@ def _fits(need: Need, candidate: Candidate) -> bool:
 
 
 def _obstacle(candidate: Candidate) -> str:
+    busy = f"is busy with run {candidate.busy_with}" if candidate.busy_with else ""
+    return _unfit(candidate) or busy
+
+
+def _unfit(candidate: Candidate) -> str:
     if not candidate.live:
         return "is offline"
     if candidate.drained:
         return f"is {candidate.set_aside or 'drained'}"
-    if candidate.busy_with:
-        return f"is busy with run {candidate.busy_with}"
     return candidate.lacks

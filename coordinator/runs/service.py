@@ -19,7 +19,7 @@ from coordinator.runs.board import Board
 from coordinator.runs.exchange import Exchange
 from coordinator.runs.ledger import RunLedger
 from coordinator.runs.progress import Progress
-from coordinator.runs.roster import Candidate, Need, choose, crowd, seat, vacancies
+from coordinator.runs.roster import Candidate, Need, choose, crowd, eligible, seat, vacancies
 from coordinator.runs.spec import RunSpec, new_run_id
 from coordinator.runs.view import RunView
 from coordinator.runs.waiting import WaitingRuns
@@ -119,6 +119,18 @@ class RunService:
         self._live.say(f"run {run_id} was submitted", run=run_id)
         self.dispatch()
         return run_id
+
+    async def eligible(self, spec: RunSpec) -> list[str]:
+        """Return the names of nodes that such a run may choose, at once or after other runs.
+
+        NodesMissing, which says why, if there is none; ExperimentError as `submit`.
+        """
+        await asyncio.to_thread(spec.check)
+        need, candidates = spec.need(), self._candidates(spec)
+        found = [candidate.name for candidate in eligible(need, candidates)]
+        if not found:
+            raise NodesMissing(f"no node can take part: {choose(need, candidates).explanation}")
+        return found
 
     async def cancel(self, run_id: str) -> None:
         """Stop a run for good; NotFound if there is none, RunFailed if it has ended."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Collection
 from typing import Any
 
 from fedbed import data, tasks
 from fedbed.cli import checkups
 from fedbed.cli.checkups import Say
 from fedbed.client import Client
-from fedbed.errors import DataError, NodesMissing, Unhealthy
+from fedbed.errors import DataError, Unhealthy
 from fedbed.experiment import Experiment
 from fedbed.units import format_bytes, format_count
 
@@ -40,15 +41,15 @@ def needs(wanted: Experiment) -> dict[str, Any]:
     }
 
 
-def check(client: Client, wanted: dict[str, Any], say: Say, allowed: bool) -> None:
-    """Have all nodes examined that may take part, and say what is wrong with them.
+def check(
+    client: Client, names: Collection[str], wanted: dict[str, Any], say: Say, allowed: bool
+) -> None:
+    """Have the nodes examined that a run may choose, and say what is wrong with them.
 
     wanted: what the run needs. allowed: whether a run may start with nodes that can't train.
-    Raises Unhealthy if one can't, NodesMissing if there is none to ask.
+    Raises Unhealthy if one can't.
     """
-    nodes = [node for node in client.nodes() if node["state"] != "offline" and not node["drained"]]
-    if not nodes:
-        raise NodesMissing(f"no node is ready at {client.url}: `fedbed nodes` shows them")
+    nodes = [node for node in client.nodes() if node["name"] in names]
     memory = wanted.get("memory_bytes") or 0
     takes = f", for a worker of about {format_bytes(memory)}" if memory else ""
     say(f"preflight: asking {format_count(len(nodes), 'node')} how they are{takes}")

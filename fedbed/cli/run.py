@@ -29,7 +29,8 @@ def run(args: argparse.Namespace) -> int:
         raise UsageError("--preflight: name the coordinator whose nodes are meant: --coordinator")
     with session(there, target.nodes, args.output, args.plain, stream) as here:
         if args.preflight:
-            preflight.check(here.client, target.needs(), say, args.allow_unhealthy)
+            names = target.eligible(here.client)
+            preflight.check(here.client, names, target.needs(), say, args.allow_unhealthy)
         outcome = here.run(target)
     if args.json:
         found = {"run": outcome.run["id"], "folder": str(outcome.folder), "result": outcome.result}

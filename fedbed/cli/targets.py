@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -42,6 +43,13 @@ class Target:
         if self.app is not None:
             return client.submit_app(self.app, **self.spec)
         return client.submit(**self.spec)
+
+    def eligible(self, client: Client) -> list[str]:
+        """Return the names of nodes that it may run on; NodesMissing if there is none."""
+        if self.app is None:
+            return client.eligible(**self.spec)
+        ref = {"sha256": hashlib.sha256(self.app).hexdigest(), "size": len(self.app)}
+        return client.eligible(bundle=ref, **self.spec)
 
 
 def is_app_folder(path: Path) -> bool:

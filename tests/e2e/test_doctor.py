@@ -84,6 +84,17 @@ def test_a_run_starts_on_nodes_that_cannot_train_only_where_that_is_allowed(
         allowed = fedbed(*run, "--allow-unhealthy")
         assert allowed.returncode == 0, allowed.stdout + allowed.stderr
         assert "the run starts all the same with poor (disk)" in allowed.stdout
+        # Of those that the run may not choose, nobody is asked.
+        testbed.start_node("good")
+        with testbed.client() as client:
+            wait_for(client, lambda p: state_of(p, "good") == "ready", "the other node")
+        chosen = fedbed(*run, "--set", "federation.select.names=[good]")
+        assert chosen.returncode == 0, chosen.stdout + chosen.stderr
+        assert "preflight: asking 1 node how they are" in chosen.stdout
+        assert "poor" not in chosen.stdout
+        nobody = fedbed(*run, "--set", "federation.select.labels={room: b 12}")
+        assert nobody.returncode == 8
+        assert "no node can take part: needs 1 nodes, room=b 12; ready: none" in nobody.stderr
 
 
 def test_a_node_over_tls_with_a_token_and_a_clock_that_is_off(tmp_path: Path) -> None:

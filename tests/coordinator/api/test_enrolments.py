@@ -138,6 +138,7 @@ ROUTES = [
     ("viewer", "GET", "/api/v1/runs/x/files/y", None),
     ("viewer", "GET", "/api/v1/session", None),
     ("operator", "POST", "/api/v1/runs", SPEC),
+    ("operator", "POST", "/api/v1/runs/eligible", SPEC),
     ("operator", "POST", "/api/v1/runs/x/stop", None),
     ("operator", "POST", "/api/v1/nodes/x/drain", None),
     ("operator", "PUT", "/api/v1/blobs/" + "0" * 64, None),

@@ -2,7 +2,17 @@ from __future__ import annotations
 
 from typing import Any
 
-from coordinator.runs.roster import Candidate, Need, alias, choose, crowd, natural, seat, vacancies
+from coordinator.runs.roster import (
+    Candidate,
+    Need,
+    alias,
+    choose,
+    crowd,
+    eligible,
+    natural,
+    seat,
+    vacancies,
+)
 
 
 def node(name: str, **facts: Any) -> Candidate:
@@ -68,6 +78,20 @@ def test_blocked_by_runs_only_if_their_end_would_be_enough() -> None:
     assert not choose(Need(2, 2, {}), [away, node("b")]).blocked_by_runs
     lacking = node("c", busy_with="run-1", lacks="has no torch")
     assert not choose(Need(2, 2, {}), [lacking, node("b")]).blocked_by_runs
+
+
+def test_eligible_is_who_could_be_chosen_now_or_later() -> None:
+    nodes = [
+        node("pi-10"),
+        node("pi-2", busy_with="run-1"),
+        node("nano", labels={"kind": "nano"}),
+        node("away", live=False),
+        node("drained", drained=True),
+        node("bare", lacks="has no torch"),
+    ]
+    assert [c.name for c in eligible(Need(1, 1, {}), nodes)] == ["nano", "pi-2", "pi-10"]
+    assert [c.name for c in eligible(Need(1, 1, {"kind": "nano"}), nodes)] == ["nano"]
+    assert [c.name for c in eligible(Need(1, 1, {}, ("pi-2", "away")), nodes)] == ["pi-2"]
 
 
 def test_vacancies_are_the_never_filled_and_the_left() -> None:
