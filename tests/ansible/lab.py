@@ -85,26 +85,38 @@ class Lab:
         variables: Mapping[str, Any] | None = None,
         own: Mapping[str, Mapping[str, Any]] | None = None,
         group: str = "x86",
+        coordinator: Target | None = None,
     ) -> Path:
-        """Write an inventory of `hosts`. variables: on top for all of them; own: for one each."""
+        """Write an inventory of `hosts`. variables: on top for all of them; own: for one each.
+
+        coordinator: one that is to be provisioned, in place of ours.
+        """
         known = self.folder / "known_hosts"
-        lines = [f"{t.address} {key}" for t in hosts for key in host_keys(t)]
+        everyone = [*hosts, *([coordinator] if coordinator else [])]
+        lines = [f"{t.address} {key}" for t in everyone for key in host_keys(t)]
         known.write_text("\n".join(lines) + "\n")
         ssh = f"-o UserKnownHostsFile={known} -o GlobalKnownHostsFile=/dev/null"
+        ours = {
+            "fedbed_coordinator_url": self.url,
+            "fedbed_ca_file": str(self.ca),
+            "fedbed_admin_token": self.admin_token,
+        }
         everybody = {
             "ansible_user": USER,
             "ansible_ssh_private_key_file": str(self.key),
             "ansible_ssh_common_args": f"{ssh} -o StrictHostKeyChecking=yes",
-            "fedbed_coordinator_url": self.url,
-            "fedbed_ca_file": str(self.ca),
-            "fedbed_admin_token": self.admin_token,
+            **({} if coordinator else ours),
             "fedbed_wheelhouse": str(self.wheelhouse),
             "fedbed_worker": "numpy",
             **(variables or {}),
         }
         mine = {t.name: {"ansible_host": t.address, **(own or {}).get(t.name, {})} for t in hosts}
+        groups: dict[str, Any] = {"all": {"vars": everybody}, group: {"hosts": mine}}
+        if coordinator:
+            its = {coordinator.name: {"ansible_host": coordinator.address}}
+            groups["coordinator"] = {"hosts": its}
         path = self.folder / "inventory.yml"
-        path.write_text(yaml.safe_dump({"all": {"vars": everybody}, group: {"hosts": mine}}))
+        path.write_text(yaml.safe_dump(groups))
         return path
 
     def play(self, playbook: str, inventory: Path, *flags: str) -> Outcome:

@@ -82,6 +82,18 @@ class Target:
         """Run a script there as root; returns what it prints."""
         return self.run("sh", "-c", script, check=check)
 
+    def traces(self) -> list[str]:
+        """Return what there is of fedbed: users, units, processes and files."""
+        commands: tuple[tuple[str, ...], ...] = (
+            ("getent", "passwd"),
+            ("getent", "group"),
+            ("systemctl", "list-unit-files", "--no-legend"),
+            ("ps", "-e", "-o", "args"),
+            ("find", "/", "-xdev", "-path", "/proc", "-prune", "-o", "-name", "*fedbed*", "-print"),
+        )
+        lines = [line for command in commands for line in self.run(*command).splitlines()]
+        return [line for line in lines if "fedbed" in line]
+
     def reboot(self) -> None:
         """End all its processes and start it again, as after a power cut, and wait until it is up.
 

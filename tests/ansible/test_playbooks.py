@@ -21,7 +21,7 @@ from fedbed.lab.wheelhouse import lock
 from tests.ansible.conftest import NAMES
 from tests.ansible.lab import Lab, Outcome
 from tests.ansible.targets import until
-from tests.e2e.bench import submit
+from tests.e2e.bench import LONG_ROUNDS, submit
 
 pytestmark = [pytest.mark.e2e, pytest.mark.timeout(900)]
 LIVING = ("ready", "training", "update", "finish")
@@ -66,6 +66,7 @@ def test_one_command_makes_nodes_of_bare_hosts(hosts: Lab, inventory: Path) -> N
         ]
         assert host.run("systemctl", "is-active", "chrony", check=False).strip() == "inactive"
         assert "SystemMaxUse=64M" in host.run("cat", "/etc/systemd/journald.conf.d/fedbed.conf")
+        assert "PERCENT=50\n" in host.run("cat", "/etc/default/zramswap")
     # With all that Ansible can tell, no token is told.
     assert hosts.admin_token not in outcome.text
     with hosts.client() as client:
@@ -112,7 +113,10 @@ def test_a_host_that_reboots_is_the_same_node_again(hosts: Lab) -> None:
 
 def test_nodes_are_updated_in_turn_while_a_run_loses_no_round(hosts: Lab, inventory: Path) -> None:
     with hosts.client() as client:
-        settings = ("federation.nodes=3", "federation.rounds=500", "federation.local_epochs=20")
+        # Slowly: of nodes that have converged without it, one that comes back is far away, and its
+        # update so long beside theirs that screening refuses it.
+        slowly = ("optimizer.lr=0.0005", "optimizer.momentum=0")
+        settings = ("federation.nodes=3", "federation.rounds=2000", *LONG_ROUNDS, *slowly)
         run_id = submit(client, *settings)
         until(lambda: client.run(run_id)["round"] >= 2, "the second round", 60)
         renew(hosts.wheelhouse, 1)
@@ -172,16 +176,13 @@ def test_logs_are_fetched(hosts: Lab, inventory: Path, tmp_path: Path) -> None:
 
 
 def test_of_a_node_that_is_decommissioned_nothing_is_left(hosts: Lab, inventory: Path) -> None:
-    host = hosts.hosts["pi-1"]
     outcome = hosts.play("decommission.yml", inventory)
     succeeded(outcome)
     assert set(outcome.changed.values()) != {0}
     for host in hosts.hosts.values():
-        assert host.shell("getent passwd fedbed; getent group fedbed", check=False) == ""
-        assert host.shell("systemctl list-unit-files | grep fedbed", check=False) == ""
-        assert host.shell("ps -e -o args | grep '[e]dge_agent'", check=False) == ""
-        found = host.shell("find / -xdev -name '*fedbed*' -not -path '/proc/*'", check=False)
-        assert found == ""
+        assert host.traces() == []
+        # Files of packages are as these brought them.
+        assert host.run("dpkg", "--verify", "zram-tools", "chrony") == ""
     with hosts.client() as client:
         assert client.nodes() == []
     again = hosts.play("decommission.yml", inventory)

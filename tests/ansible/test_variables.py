@@ -45,6 +45,16 @@ def test_every_variable_is_described_once_and_read() -> None:
     assert named - filters <= set(described)
 
 
+def test_a_switch_may_be_a_word_as_extra_vars_on_the_command_line_are() -> None:
+    options = {name: o for role in DESCRIBED for name, o in variables.specs(role)[1].items()}
+    switches = [name for name, option in options.items() if option["type"] == "bool"]
+    conditions = re.findall(r"when: (.*)", "\n".join(text_of_all().values()))
+    for name in switches:
+        for condition in conditions:
+            bare = re.search(rf"\b{name}\b(?!( \| default\(false\))? \| bool\b)", condition)
+            assert not bare, condition
+
+
 def test_the_examples_use_variables_that_there_are() -> None:
     described = {name for role in DESCRIBED for name in variables.specs(role)[1]}
     for name in ("inventory.example.yml", "vault.example.yml"):

@@ -26,9 +26,12 @@ EXPECTED = {
     "no-python": "has no python3",
     "fedora": "Fedora 39 is no system that these roles know",
     "expired": "has not joined. It says: fedbed agent: ",
+    "offline": "chrony can't be installed: Failed to update apt cache",
     "full": "no space left on its disk",
     "lonely": "has not joined. It says: fedbed.agent: no answer from the coordinator",
 }
+SOURCES = "/etc/apt/sources.list"
+NOWHERE = "deb http://127.0.0.1:9/debian bookworm main"
 LIVING = ("ready", "training", "update", "finish")
 
 
@@ -45,6 +48,15 @@ def fedora(hosts: Lab) -> Iterator[Target]:
 
 
 @pytest.fixture(scope="module")
+def offline(hosts: Lab) -> Iterator[Target]:
+    """A bare host that reaches no package server."""
+    public = hosts.key.with_suffix(".pub").read_text().strip()
+    with targets.target("offline", hosts.net, public) as host:
+        host.shell(f"cp {SOURCES} {SOURCES}.true; echo '{NOWHERE}' > {SOURCES}")
+        yield host
+
+
+@pytest.fixture(scope="module")
 def expired(hosts: Lab) -> str:
     """An enrolment token whose time is over."""
     with hosts.client() as client:
@@ -54,7 +66,7 @@ def expired(hosts: Lab) -> str:
 
 
 @pytest.fixture(scope="module")
-def first(hosts: Lab, fedora: Target, expired: str) -> Outcome:
+def first(hosts: Lab, fedora: Target, offline: Target, expired: str) -> Outcome:
     """The first run, with all faults at once, and one host without."""
     one, two, three = hosts.hosts.values()
     one.shell(
@@ -65,7 +77,7 @@ def first(hosts: Lab, fedora: Target, expired: str) -> Outcome:
     two.shell("mkdir -p /opt/fedbed && mount -t tmpfs -o size=1m none /opt/fedbed")
     names = ("misspelt", "wrong-key", "silent", "no-sudo", "32-bit", "no-python", "lonely")
     everybody = [replace(one, name=name) for name in names]
-    everybody += [fedora, replace(two, name="full"), replace(three, name="expired")]
+    everybody += [fedora, offline, replace(two, name="full"), replace(three, name="expired")]
     own: dict[str, dict[str, object]] = {
         "misspelt": {"fedbed_worker_pyhton": "/usr/bin/python3"},
         "wrong-key": {"ansible_ssh_extra_args": "-o HostKeyAlias=other -o ControlPath=none"},
@@ -73,6 +85,7 @@ def first(hosts: Lab, fedora: Target, expired: str) -> Outcome:
         "no-sudo": {"ansible_user": "guest"},
         "32-bit": {"ansible_python_interpreter": "/usr/local/bin/python-i686"},
         "no-python": {"ansible_python_interpreter": "/usr/bin/python4"},
+        "offline": {"fedbed_zram_percent": 0},
         "expired": {"fedbed_enrol_token": expired},
         "lonely": {
             "fedbed_coordinator_url": "http://127.0.0.1:9",
@@ -97,19 +110,24 @@ def test_no_token_is_told(first: Outcome, expired: str) -> None:
     assert expired not in first.text
 
 
-def test_a_second_run_mends_it(hosts: Lab, first: Outcome) -> None:
+def test_a_second_run_mends_it(hosts: Lab, first: Outcome, offline: Target) -> None:
     one, two, three = hosts.hosts.values()
     two.shell("umount /opt/fedbed")
+    offline.shell(f"mv {SOURCES}.true {SOURCES}")
     with hosts.client() as client:
         good = str(client.enrol()["token"])
     mended = [
+        offline,
         replace(one, name="lonely"),
         replace(two, name="full"),
         replace(three, name="expired"),
     ]
-    own = {"expired": {"fedbed_enrol_token": good}}
+    own: dict[str, dict[str, object]] = {
+        "expired": {"fedbed_enrol_token": good},
+        "offline": {"fedbed_zram_percent": 0},
+    }
     outcome = hosts.play("provision.yml", hosts.inventory(mended, own=own))
     assert outcome.code == 0, outcome.text[-5000:]
     assert good not in outcome.text
-    for name in ("lonely", "full", "expired"):
+    for name in ("offline", "lonely", "full", "expired"):
         hosts.await_state(name, *LIVING)
