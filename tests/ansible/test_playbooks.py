@@ -115,7 +115,7 @@ def test_nodes_are_updated_in_turn_while_a_run_loses_no_round(hosts: Lab, invent
     with hosts.client() as client:
         # Slowly: of nodes that have converged without it, one that comes back is far away, and its
         # update so long beside theirs that screening refuses it.
-        slowly = ("optimizer.lr=0.0005", "optimizer.momentum=0")
+        slowly = ("federation.local_epochs=10", "optimizer.lr=0.0005", "optimizer.momentum=0")
         settings = ("federation.nodes=3", "federation.rounds=2000", *LONG_ROUNDS, *slowly)
         run_id = submit(client, *settings)
         until(lambda: client.run(run_id)["round"] >= 2, "the second round", 60)
