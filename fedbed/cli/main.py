@@ -14,6 +14,7 @@ from typing import List, Optional, cast
 
 from fedbed.cli import agent, commands
 from fedbed.cli.parser import Parser
+from fedbed.cli.signals import is_interrupt
 from fedbed.errors import FedbedError, Interrupted, UsageError
 
 EXAMPLES = """examples:
@@ -56,6 +57,8 @@ def main(argv: List[str]) -> int:
     except SystemExit as error:  # argparse, after --help and --version
         return error.code if isinstance(error.code, int) else 0
     except Exception as error:  # noqa: BLE001  the last line of defence
+        if is_interrupt(error):
+            return _complain("interrupted", Interrupted.exit_code, error)
         text = f"{type(error).__name__}: {error} (FEDBED_DEBUG=1 shows where)"
         return _complain(text, FedbedError.exit_code, error)
 

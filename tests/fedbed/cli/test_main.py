@@ -52,6 +52,16 @@ def test_a_wrong_command_line_is_one_line_with_a_hint_and_exit_code_2(
     assert wanted in err
 
 
+def test_an_interrupt_that_a_library_disguises_ends_as_ctrl_c_does(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    disguised = ImportError("initialization failed")
+    disguised.__cause__ = KeyboardInterrupt()
+    failing(monkeypatch, disguised)
+    assert cli.main(["demo"]) == 130
+    assert capsys.readouterr().err == "fedbed: interrupted\n"
+
+
 def test_no_command_shows_the_help(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main([]) == 2
     assert "examples:" in capsys.readouterr().err

@@ -6,8 +6,10 @@ import sys
 import time
 
 import pytest
+from pydantic import BaseModel, field_serializer
 
-from fedbed.cli.signals import signals_as_interrupt
+from fedbed.cli.signals import is_interrupt, signals_as_interrupt
+from fedbed.errors import Interrupted, UsageError
 
 
 class KilledWhenDeleted:
@@ -46,3 +48,30 @@ def test_what_else_goes_wrong_there_is_told_as_ever(monkeypatch: pytest.MonkeyPa
         broken = Broken()
         del broken
     assert told == [ValueError]
+
+
+class Interrupting(BaseModel):
+    """Gets Ctrl-C while pydantic, which is compiled, calls back to write a value."""
+
+    value: int = 1
+
+    @field_serializer("value")
+    def _written(self, value: int) -> str:
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(5)
+        return str(value)
+
+
+def test_what_a_library_makes_of_an_interrupt_is_one_all_the_same() -> None:
+    with pytest.raises(KeyboardInterrupt), signals_as_interrupt():
+        Interrupting().model_dump()
+
+
+def test_our_own_errors_mean_what_they_say() -> None:
+    with pytest.raises(UsageError), signals_as_interrupt():
+        try:
+            raise KeyboardInterrupt
+        except KeyboardInterrupt:
+            raise UsageError("no such folder")  # noqa: B904  without a cause, on purpose
+    assert not is_interrupt(Interrupted("stopped; what there is lies here"))
+    assert not is_interrupt(ValueError("broken"))
