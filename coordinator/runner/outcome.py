@@ -16,7 +16,7 @@ import numpy as np
 import psutil
 
 from coordinator.report import metrics_csv, render
-from coordinator.runner import hardware
+from coordinator.runner import disturbances, hardware
 from coordinator.runner.adversaries import Adversaries
 from coordinator.runner.channel import Channel, RunStopped
 from coordinator.runner.driver import Driver
@@ -34,7 +34,6 @@ from fedbed.experiment import Centralised, Experiment
 from fedbed.tasks.moments import parted
 
 SWAP_TOLERANCE_BYTES = 64 * 1024 * 1024
-_MOST_NAMED = 4
 _PACKAGES = ("torch", "flwr", "numpy", "zstandard")
 
 
@@ -225,21 +224,7 @@ class Outcome:
         if state != "finished":
             reasons.append(f"the run was {state} after {len(history)} rounds")
         names = {p.partition: p.name for p in self.grid.participants.values()} if self.grid else {}
-        for entry in history:
-            absent: dict[str, list[str]] = {}
-            for partition, why in entry["missing"].items():
-                name = names.get(int(partition), f"partition {partition}")
-                absent.setdefault(why, []).append(name)
-            reasons += [_absence(entry["round"], who, why) for why, who in absent.items()]
-            for partition, why in entry.get("bounded", {}).items():
-                name = names.get(int(partition), f"partition {partition}")
-                reasons.append(f"round {entry['round']}: {name} was bounded: {why}")
-            for partition, why in entry.get("retried", []):
-                name = names.get(int(partition), f"partition {partition}")
-                reasons.append(f"round {entry['round']}: {name} had to try again: {why}")
-            if entry.get("model_kept"):
-                came = f"{entry['participants']} updates"
-                reasons.append(f"round {entry['round']} kept its model: no new one came of {came}")
+        reasons += disturbances.told(history, names)
         if self._order.resume:
             reasons.append("the run's process was restarted and went on from a checkpoint")
         if psutil.swap_memory().used - self._swap_before > SWAP_TOLERANCE_BYTES:
@@ -291,16 +276,6 @@ class Outcome:
             digest.update(f"{name} {array.dtype} {array.shape}\n".encode())
             digest.update(np.ascontiguousarray(array).tobytes())
         return digest.hexdigest()
-
-
-def _absence(number: int, names: list[str], why: str) -> str:
-    more = len(names) - _MOST_NAMED
-    who = ", ".join(names[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
-    refused, mark, reason = why.partition("refused: ")
-    if mark and not refused:
-        updates = "update was" if len(names) == 1 else "updates were"
-        return f"{who}'s {updates} refused in round {number}: {reason}"
-    return f"round {number} went without {who}: {why}"
 
 
 def _last(values: list[float]) -> float | None:
