@@ -34,7 +34,7 @@ def test_a_node_that_sends_nan_is_set_aside_for_as_long_as_the_run_asks_for_it(
     assert wanted in said
     assert wanted in report
     assert result["verdict"]["status"] == "tainted"
-    refused = f"{name}'s update was refused in round 2: array 'weight'"
+    refused = f"{name}'s update was refused in rounds 1-3: array 'weight'"
     assert any(why.startswith(refused) for why in result["verdict"]["reasons"])
     assert f"{name}: offence 3 of 3: refused: array 'weight'" in "\n".join(said)
 
