@@ -129,7 +129,12 @@ class NativeRunner(Runner):
         found = self._splits.get(key)
         if found is not None:
             return found
-        split = dataset.load_split(name, part)
+        try:
+            split = dataset.load_split(name, part)
+        except DataError as error:
+            raise DataError(
+                f"{error}; or let the coordinator send its samples: `data.delivery: shipped`"
+            ) from error
         # Other samples than the first are a virtual node's: more of them will follow.
         if sum(asked == part for asked, _ in self._asked) > 1:
             self._splits.keep(key, split)

@@ -297,3 +297,12 @@ def test_an_abort_ends_the_training(node: Node) -> None:
     with pytest.raises(JobAborted):
         Job({**request, "timeline": {}}, stop, Residuals(node.folder), no_room).run(node.runner)
     assert not (node.folder / "out").exists()
+
+
+def test_a_data_set_that_is_not_on_the_node_may_be_sent_to_it(
+    node: Node, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FEDBED_DATA", str(tmp_path / "empty"))
+    data = DataRef("shared", "mnist", node.store(work.indices(10)), None)
+    with pytest.raises(DataError, match=r"lacks train-images.*`data\.delivery: shipped`$"):
+        node.do(work.item(node.store, data=data))
