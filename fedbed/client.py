@@ -84,8 +84,8 @@ class Client:
 
     def submit_app(self, bundle: bytes, **spec: Any) -> str:
         """Hand in a Flower app's bundle and queue a run of it; return the run's id."""
-        digest = hashlib.sha256(bundle).hexdigest()
-        ref = self._object("PUT", f"blobs/{digest}", content=bundle)
+        address = f"blobs/{_reference(bundle)['sha256']}"
+        ref = self._object("PUT", address, content=bundle)
         return self.submit(bundle=ref, **spec)
 
     def eligible(self, **spec: Any) -> list[str]:
@@ -94,6 +94,10 @@ class Client:
         NodesMissing if there is none.
         """
         return [str(name) for name in self._object("POST", "runs/eligible", json=spec)["nodes"]]
+
+    def eligible_for_app(self, bundle: bytes, **spec: Any) -> list[str]:
+        """Return the same for a run of a Flower app, which isn't handed in."""
+        return self.eligible(bundle=_reference(bundle), **spec)
 
     def run(self, run_id: str) -> dict[str, Any]:
         """Return one run; NotFound if there is none."""
@@ -253,6 +257,11 @@ class Client:
             f"what answers at {self.url} is no fedbed coordinator: "
             "name the right address with --coordinator"
         )
+
+
+def _reference(bundle: bytes) -> dict[str, Any]:
+    """Name a blob as the coordinator does."""
+    return {"sha256": hashlib.sha256(bundle).hexdigest(), "size": len(bundle)}
 
 
 def unwritable(folder: Path, error: OSError) -> UsageError:

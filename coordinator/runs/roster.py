@@ -61,7 +61,7 @@ def choose(need: Need, candidates: Iterable[Candidate]) -> Choice:
     """Choose up to `need.nodes` nodes by name, or explain what is missing."""
     known = list(candidates)
     fitting = _fitting(need, known)
-    able = eligible(need, known)
+    able = [c for c in fitting if not _unfit(c)]
     free = [c for c in able if not c.busy_with]
     if len(free) >= need.min_nodes:
         chosen = tuple(c.id for c in free[: need.nodes])

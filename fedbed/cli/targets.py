@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -48,8 +47,7 @@ class Target:
         """Return the names of nodes that it may run on; NodesMissing if there is none."""
         if self.app is None:
             return client.eligible(**self.spec)
-        ref = {"sha256": hashlib.sha256(self.app).hexdigest(), "size": len(self.app)}
-        return client.eligible(bundle=ref, **self.spec)
+        return client.eligible_for_app(self.app, **self.spec)
 
 
 def is_app_folder(path: Path) -> bool:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import hashlib
 import json
 import socket
 import threading
@@ -196,3 +197,15 @@ def test_a_folder_that_cannot_be_written(tmp_path: Path) -> None:
 def test_what_is_no_address(url: str) -> None:
     with pytest.raises(UsageError, match="--coordinator"):
         Client(url)
+
+
+def test_who_may_run_an_app_is_asked_without_handing_it_in() -> None:
+    seen = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        seen.append((request.method, request.url.path, json.loads(request.read())))
+        return httpx.Response(200, json={"nodes": ["pi-1"]})
+
+    assert fake(answer).eligible_for_app(b"zip", nodes=1) == ["pi-1"]
+    ref = {"sha256": hashlib.sha256(b"zip").hexdigest(), "size": 3}
+    assert seen == [("POST", "/api/v1/runs/eligible", {"bundle": ref, "nodes": 1})]
