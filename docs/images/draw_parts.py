@@ -88,7 +88,7 @@ def picture() -> str:
         y = 20 + i * 148
         parts += [
             box(610, y, 330, 134, "box", name),
-            box(626, y + 40, 140, 82, "inner", "agent", "25 MB, no torch", "spool, identity"),
+            box(626, y + 40, 140, 82, "inner", "agent", "26 MB, no torch", "spool, identity"),
             box(790, y + 40, 136, 82, "flower", "worker", "torch, warm", "one per run"),
             arrow("pipe", f"M766 {y + 72} H786"),
             arrow("pipe", f"M790 {y + 92} H770"),
