@@ -164,7 +164,7 @@ class Executor:
     def _send_left_over(self, item: str, aborted: threading.Event) -> None:
         try:
             size, digest = self._spool.measure(item)
-            self._send(item, size, digest, aborted)
+            self._send(item, size, digest, aborted, ask_anyway=True)
         except OSError as error:
             log.warning("%s: the spooled result can't be read: %s", item, error)
         finally:
@@ -276,11 +276,25 @@ class Executor:
             with self._guard:
                 self._worker = None
 
-    def _send(self, item: str, size: int, digest: str, aborted: threading.Event) -> None:
+    def _send(
+        self,
+        item: str,
+        size: int,
+        digest: str,
+        aborted: threading.Event,
+        ask_anyway: bool = False,
+    ) -> None:
+        """Send a result until it is answered, or nobody waits for it any more.
+
+        ask_anyway: send it once even so. A process that was killed may have sent it before: the
+        coordinator then has no more use for it, and its answer alone tells whether it took the
+        update, so that what it left out must stay.
+        """
         backoff = Backoff()
         # A try that broke off may have arrived: then what the update left out must stay.
         perhaps_taken = False
-        while not self._stopping.is_set() and not aborted.is_set():
+        while not self._stopping.is_set() and (ask_anyway or not aborted.is_set()):
+            ask_anyway = False
             try:
                 self._link.upload(
                     f"/api/v1/work/{item}/result",

@@ -21,7 +21,7 @@ from tests.edge_agent import work
 from tests.edge_agent.peer import LIMIT_S, Answer, Peer, refusal
 
 pytestmark = pytest.mark.e2e
-Start = Callable[[], Executor]
+Start = Callable[..., Executor]
 
 
 @pytest.fixture
@@ -36,13 +36,14 @@ def start(config: AgentConfig, spool: Spool) -> Iterator[Start]:
     """Start an executor, as a daemon does that has joined; all are stopped at the end."""
     started: list[Executor] = []
 
-    def start() -> Executor:
+    def start(join: bool = True) -> Executor:
         blobs = BlobCache(config.state_dir / "blobs", config.blob_cache_bytes)
         blobs.open()
         executor = Executor(config, spool, blobs)
         started.append(executor)
         executor.start()
-        executor.joined("token")
+        if join:
+            executor.joined("token")
         return executor
 
     yield start
@@ -262,6 +263,26 @@ def test_what_an_update_left_out_stays_only_if_somebody_took_the_update(
     peer.wait(lambda: len(peer.requests("PUT")) == 2)
     eventually(lambda: executor.holding() == [])
     assert [path.name for path in folder.iterdir()] == ["r-1.000001.0.residual"]
+
+
+@pytest.mark.parametrize("taken", [True, False])
+def test_whether_a_former_life_s_update_was_taken_is_asked_even_if_it_is_wanted_no_more(
+    peer: Peer, start: Start, config: AgentConfig, spool: Spool, taken: bool
+) -> None:
+    item = "r-1.000001.0"
+    peer.instead["PUT"] = [Answer(500, b"down")] * 1000
+    killed = start()
+    killed.accept(work.item(peer.blob, item, codec="small"))
+    peer.wait(lambda: peer.requests("PUT"))
+    killed.stop()
+    assert spool.items() == [item]
+    peer.instead["PUT"] = [] if taken else [refusal(403, "Refused", "its round has closed")]
+    executor = start(join=False)
+    executor.drop([item])
+    executor.joined("token")
+    eventually(lambda: executor.holding() == [] and spool.items() == [])
+    left = [path.name for path in (config.state_dir / "residuals").iterdir()]
+    assert left == ([f"{item}.residual"] if taken else [])
 
 
 def test_a_result_that_was_spooled_and_is_wanted_no_more(
