@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 import re
-from typing import Union
+from typing import Sequence, Union
 
 # From large to small: a duration names its units in this order, each at most once.
 _SECONDS = (("w", 604800.0), ("d", 86400.0), ("h", 3600.0), ("m", 60.0), ("s", 1.0), ("ms", 0.001))
@@ -130,3 +130,9 @@ def format_bytes(n: int) -> str:
 def format_count(number: int, noun: str) -> str:
     """Write a number of things: '1 node', '4 nodes'."""
     return f"{number} {noun}" + ("" if number == 1 else "s")
+
+
+def format_names(names: Sequence[str], most: int) -> str:
+    """Write names, of which `most` are told and the others counted: 'pi-1, pi-2 and 7 more'."""
+    shown, more = ", ".join(names[:most]), len(names) - most
+    return f"{shown} and {more} more" if more > 0 else shown

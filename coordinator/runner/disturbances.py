@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from fedbed.units import format_names
+
 _MOST_NAMED = 4
 """So many nodes, and spans of rounds, are named in a line."""
 
@@ -43,7 +45,7 @@ def _events(
 
 
 def _line(kind: str, who: Sequence[str], why: str, numbers: Sequence[int]) -> str:
-    when, named = _rounds(numbers), _named(who)
+    when, named = _rounds(numbers), format_names(who, _MOST_NAMED)
     if kind == "bounded":
         return f"{when}: {named} was bounded: {why}"
     if kind == "retried":
@@ -56,11 +58,6 @@ def _line(kind: str, who: Sequence[str], why: str, numbers: Sequence[int]) -> st
         updates = "update was" if len(who) == 1 else "updates were"
         return f"{named}'s {updates} refused in {when}: {reason}"
     return f"{when} went without {named}: {why}"
-
-
-def _named(who: Sequence[str]) -> str:
-    more = len(who) - _MOST_NAMED
-    return ", ".join(who[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
 def _rounds(numbers: Sequence[int]) -> str:

@@ -11,7 +11,9 @@ from collections import Counter
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from fedbed.units import format_duration
+from fedbed.units import format_duration, format_names
+
+_MOST_NAMED = 6
 
 TOO_LATE = "too late"
 """Why a part is missing whose node was at work when its window closed."""
@@ -157,7 +159,7 @@ class Window:
         if working:
             # Of a node with several parts it is said how many.
             times = [name if n == 1 else f"{name} ({n})" for name, n in working.items()]
-            parts.append(f"waiting for {_listed(times)}")
+            parts.append(f"waiting for {format_names(times, _MOST_NAMED)}")
         lost = {slot.name: slot.lost_since for slot in out if slot.lost_since is not None}
         parts.extend(f"{name} silent for {format_duration(now - at)}" for name, at in lost.items())
         failed = Counter(
@@ -192,8 +194,3 @@ class Window:
             if slot.state is SlotState.OUT and slot.lost_since is not None
         ]
         return max(since) + self.rules.rejoin_grace_s
-
-
-def _listed(names: list[str], limit: int = 6) -> str:
-    shown = ", ".join(names[:limit])
-    return shown if len(names) <= limit else f"{shown} and {len(names) - limit} more"

@@ -6,7 +6,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fedbed.units import format_bytes, format_duration, parse_duration, write_duration
+from fedbed.units import (
+    format_bytes,
+    format_duration,
+    format_names,
+    parse_duration,
+    write_duration,
+)
 
 
 @pytest.mark.parametrize(
@@ -104,3 +110,10 @@ def test_durations_are_shown_to_people(seconds: float, text: str) -> None:
 )
 def test_sizes_are_shown_to_people(n: int, text: str) -> None:
     assert format_bytes(n) == text
+
+
+def test_names_beyond_the_most_are_counted() -> None:
+    names = ["pi-1", "pi-2", "pi-3"]
+    assert format_names([], 2) == ""
+    assert format_names(names, 3) == "pi-1, pi-2, pi-3"
+    assert format_names(names, 2) == "pi-1, pi-2 and 1 more"
