@@ -12,14 +12,16 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from coordinator.fleet.fleet import Fleet, Member
+from coordinator.fleet.fleet import Fleet
 from coordinator.live import Live
 from coordinator.runs.active import ActiveRun, AskSamples
+from coordinator.runs.alarms import Alarms
 from coordinator.runs.board import Board
 from coordinator.runs.exchange import Exchange
 from coordinator.runs.ledger import RunLedger
 from coordinator.runs.progress import Progress
-from coordinator.runs.roster import Candidate, Need, choose, crowd, eligible, seat, vacancies
+from coordinator.runs.roster import choose, crowd, eligible, seat
+from coordinator.runs.seating import Seating
 from coordinator.runs.spec import RunSpec, new_run_id
 from coordinator.runs.view import RunView
 from coordinator.runs.waiting import WaitingRuns
@@ -66,8 +68,8 @@ class RunService:
         self._dispatch_timer: asyncio.TimerHandle | None = None
         self._fleet_timer: asyncio.TimerHandle | None = None
         self._looked_at = -FLEET_PAUSE_S
-        self._window_timers: dict[str, asyncio.TimerHandle] = {}
-        self._run_by_node: dict[str, str] = {}
+        self._alarms = Alarms(board.check, board.clock)
+        self._seating = Seating(fleet)
         self.on_over: Callable[[str], Awaitable[None]] = _nothing
         """Awaited with a run's id before its end is known."""
         self.ledger = RunLedger(database)
@@ -82,7 +84,7 @@ class RunService:
     def start(self) -> None:
         """Resume the runs that were under way, queue those that were waiting."""
         self._exchange.on_reply = self._on_reply
-        self._board.on_wait = self._check_later
+        self._board.on_wait = self._alarms.set
         for row in self.ledger.unfinished():
             spec = RunSpec.of(row.spec)
             if row.state == "running":
@@ -98,8 +100,7 @@ class RunService:
             self._dispatch_timer.cancel()
         if self._fleet_timer is not None:
             self._fleet_timer.cancel()
-        for timer in self._window_timers.values():
-            timer.cancel()
+        self._alarms.stop()
         await asyncio.gather(*(run.stop() for run in self._active.values()))
         await asyncio.gather(*self._drivers.values())
 
@@ -126,7 +127,7 @@ class RunService:
         NodesMissing, which says why, if there is none; ExperimentError as `submit`.
         """
         await asyncio.to_thread(spec.check)
-        need, candidates = spec.need(), self._candidates(spec)
+        need, candidates = spec.need(), self._seating.candidates(spec)
         found = [candidate.name for candidate in eligible(need, candidates)]
         if not found:
             raise NodesMissing(f"no node can take part: {choose(need, candidates).explanation}")
@@ -153,7 +154,7 @@ class RunService:
 
     def run_of(self, node: str) -> str | None:
         """Return the run that a node takes part in."""
-        return self._run_by_node.get(node)
+        return self._seating.run_of(node)
 
     def folder(self, run_id: str) -> Path:
         """Return the folder of a run's results; NotFound if there is no such run."""
@@ -200,9 +201,7 @@ class RunService:
 
     def window_closed(self, window: Window, verdict: Verdict) -> None:
         """The board closed a run's window."""
-        timer = self._window_timers.pop(window.id, None)
-        if timer is not None:
-            timer.cancel()
+        self._alarms.unset(window.id)
         run = self._active.get(window.run)
         if run is not None:
             run.window_closed(window, verdict)
@@ -216,7 +215,7 @@ class RunService:
             self._dispatch_timer.cancel()
             self._dispatch_timer = None
         now = time.monotonic()
-        while (turn := self._waiting.next_turn(now, self._candidates)) is not None:
+        while (turn := self._waiting.next_turn(now, self._seating.candidates)) is not None:
             if turn.nodes:
                 number = self.ledger.row(turn.run).number
                 # With less nodes than it would like, a run has vacancies.
@@ -250,8 +249,8 @@ class RunService:
         run.samples = self.samples
         run.progress.started = time.monotonic()
         self._active[run_id] = run
+        self._seating.take(run_id, roster)
         for node in set(roster.values()):
-            self._run_by_node[node] = run_id
             self._board.on_wake(node)
         self._spawn(run_id, self._drive(run, starts))
 
@@ -275,7 +274,7 @@ class RunService:
             return
         outcome = run.outcome or {"op": "stopped", "detail": "stopped; its process had died"}
         self._active.pop(run.id, None)
-        self._run_by_node = {n: r for n, r in self._run_by_node.items() if r != run.id}
+        self._seating.release(run.id)
         await self._end(run.id, outcome, run.progress)
         for node in set(run.roster.values()):
             self._board.on_wake(node)
@@ -381,61 +380,12 @@ class RunService:
         self._live.changed()
 
     def _fill_vacancies(self, run: ActiveRun) -> None:
-        """Give the partitions of nodes that left, or never were, to nodes that are free."""
-        nodes = set(run.roster.values())
-        gone = [n for n in nodes if not self._fleet.has(n) or self._has_left(n)]
-        need = run.spec.need()
-        free = vacancies(run.spec.partitions, run.roster, gone)
-        if not free:
-            return
-        wanted = Need(len(free), 1, need.labels, need.names)
-        newcomers = choose(wanted, self._candidates(run.spec)).nodes
-        for partitions, node in zip(free, newcomers, strict=False):
-            self._run_by_node.pop(run.roster.get(partitions[0], ""), None)
-            self._run_by_node[node] = run.id
-            run.roster.update(dict.fromkeys(partitions, node))
-            name = self._fleet.get(node).name
-            which = f"partition {partitions[0]}"
-            if len(partitions) > 1:
-                which += f" and {len(partitions) - 1} more"
-            self._live.say(f"{name} takes part as {which}", run=run.id, node=node)
-            self._board.on_wake(node)
+        newcomers = self._seating.fill(run.id, run.spec, run.roster)
+        for newcomer in newcomers:
+            self._live.say(newcomer.describe(), run=run.id, node=newcomer.node.id)
+            self._board.on_wake(newcomer.node.id)
         if newcomers:
             self.ledger.note_roster(run.id, run.roster)
-
-    def _has_left(self, node: str) -> bool:
-        return self._fleet.get(node).contact.left
-
-    def _check_later(self, window_id: str, until: float) -> None:
-        """Have a window looked at again when time alone may close it: one timer per window."""
-        timer = self._window_timers.get(window_id)
-        loop = asyncio.get_running_loop()
-        delay = min(max(0.0, until - self._board.clock()) + 0.005, 3600.0)
-        if timer is not None:
-            # Each arrival asks for this, mostly for the moment that is set already.
-            if abs(timer.when() - loop.time() - delay) < 0.005:
-                return
-            timer.cancel()
-        self._window_timers[window_id] = loop.call_later(delay, self._look_again, window_id)
-
-    def _look_again(self, window_id: str) -> None:
-        self._window_timers.pop(window_id, None)
-        self._board.check(window_id)
-
-    def _candidates(self, spec: RunSpec) -> list[Candidate]:
-        return [self._candidate(member, spec) for member in self._fleet]
-
-    def _candidate(self, member: Member, spec: RunSpec) -> Candidate:
-        return Candidate(
-            id=member.id,
-            name=member.name,
-            labels=member.labels,
-            live=member.live,
-            drained=member.drained,
-            busy_with=self.run_of(member.id),
-            lacks=spec.lacks(member),
-            set_aside=member.set_aside,
-        )
 
 
 async def _nothing(_run: str) -> None:
