@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from xml.sax.saxutils import escape
 
-WIDTH, HEIGHT = 960, 470
+WIDTH, HEIGHT = 960, 630
 STYLE = """
   text { font: 15px system-ui, sans-serif; fill: #1d2733; }
   .title { font-weight: 600; font-size: 17px; }
@@ -40,6 +40,32 @@ def label(x: int, y: int, text: str) -> str:
     return f'<text class="small" x="{x}" y="{y}" text-anchor="middle">{escape(text)}</text>'
 
 
+def monitoring() -> list[str]:
+    """Return the strip below: samples and rounds on their way to who looks at them."""
+    chain = [
+        (40, "Grafana", "dashboards, alerts"),
+        (255, "InfluxDB", "30 days; minutes for a year"),
+        (497, "Telegraf", "samples, broker, Docker"),
+        (726, "MQTT broker", "states and commands, too"),
+    ]
+    ends = [chain[0][0] + 175, chain[1][0] + 202, chain[2][0] + 189, 926]
+    parts = [
+        box(20, 502, 920, 108, "box"),
+        '<text class="small" x="40" y="522">monitoring: no training needs it</text>',
+    ]
+    for (x, title, line), end in zip(chain, ends, strict=True):
+        parts.append(box(x, 532, end - x, 64, "inner", title, line))
+    for (x, _, _), end in zip(chain[1:], ends[:-1], strict=True):
+        parts.append(arrow("pipe", f"M{x} 564 H{end + 4}"))
+    return [
+        *parts,
+        arrow("pipe", "M400 450 V528"),
+        label(350, 480, "rounds, costs"),
+        arrow("pipe", "M826 450 V528"),
+        label(758, 480, "a sample a second"),
+    ]
+
+
 def picture() -> str:
     """Return the whole drawing."""
     parts = [
@@ -72,7 +98,7 @@ def picture() -> str:
             40,
             300,
             390,
-            130,
+            110,
             "inner",
             "runs/<id>/",
             "report.html, result.json, metrics.csv",
@@ -97,14 +123,17 @@ def picture() -> str:
         target = 110 + (y - 100) // 4
         parts.append(arrow("arrow", f"M626 {y} C 560 {y} 520 {target} 454 {target}"))
     parts += [
-        label(532, 400, "one outbound link:"),
-        label(532, 418, "open poll = heartbeat,"),
-        label(532, 436, "model down, update up"),
+        label(530, 388, "one outbound link:"),
+        label(530, 406, "open poll = heartbeat,"),
+        label(530, 424, "model down,"),
+        label(530, 442, "update up"),
+        *monitoring(),
     ]
     body = "\n".join(parts)
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="A coordinator with a process per run; nodes with agent and worker">\n'
+        'aria-label="A coordinator with a process per run; nodes with agent and worker; '
+        'monitoring">\n'
         f"<style>{STYLE}</style>\n"
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" '
         'markerHeight="7" orient="auto"><path d="M0 0 L8 4 L0 8 z" fill="#2b6cb0"/></marker>'
