@@ -36,7 +36,8 @@ def _events(
     for why, who in absent.items():
         yield "missing", tuple(who), why
     for partition, why in entry.get("bounded", {}).items():
-        yield "bounded", (name(partition),), why
+        # Its figures, which follow the colon, are others in each round.
+        yield "bounded", (name(partition),), why.partition(": ")[0]
     # A node may try several times in one round.
     for partition, why in dict.fromkeys(map(tuple, entry.get("retried", []))):
         yield "retried", (name(partition),), why

@@ -324,6 +324,8 @@ def summary(
         "wall_s": 0.0,
         "overhead_s": 0.0,
     }
+    if training and training.usual_norm is not None:
+        entry["usual_norm"] = training.usual_norm
     scores = _scores(exchanges, metric or "accuracy")
     if scores:
         entry["scores"] = scores

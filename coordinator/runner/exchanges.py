@@ -73,6 +73,8 @@ class Exchanged:
     files: list[Path]
     bytes_up: int
     bytes_down: int
+    usual_norm: float | None = None
+    """As `Outgoing.usual_norm`."""
 
 
 @dataclass
@@ -98,6 +100,8 @@ class Outgoing:
     """Partition -> how long its update is, being measured."""
     refused: dict[int, Complaint] = field(default_factory=dict)
     bounded: dict[int, Complaint] = field(default_factory=dict)
+    usual_norm: float | None = None
+    """The updates' median length (L2 norm), where they were measured."""
     retried: list[tuple[int, str]] = field(default_factory=list)
     bytes_lost: int = 0
     """What nodes fetched for tries that failed."""
@@ -197,6 +201,7 @@ class Outgoing:
             bytes_up=sum(reply.size for reply in replies),
             bytes_down=self.bytes_lost
             + sum(int(reply.meta["timeline"]["bytes_down"]) for reply in replies),
+            usual_norm=self.usual_norm,
         )
 
 

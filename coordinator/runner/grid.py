@@ -346,7 +346,7 @@ class EdgeGrid(Grid):
         if self.screening is not None:
             findings = self.screening.look(answers, outgoing)
             self._refuse(outgoing, answers, findings.refused)
-            outgoing.bounded = findings.bounded
+            outgoing.bounded, outgoing.usual_norm = findings.bounded, findings.usual_norm
         self._say(outgoing)
         self.log.append(outgoing.exchanged(time.monotonic(), self.participants))
         return list(answers.values())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from statistics import median
 from typing import Any, NamedTuple
 
@@ -36,24 +36,26 @@ def complaint(metrics: Mapping[str, Any], samples: int | None) -> Complaint | No
     return None
 
 
-def longest(
-    norms: Mapping[int, float], factor: float, samples: Mapping[int, int]
-) -> dict[int, float]:
-    """Return how long each update may be: `factor` times the median of `norms`, by partition.
+def usual(norms: Collection[float]) -> float | None:
+    """Return the median length of updates; None where it can't show one of them to be odd.
+
+    That is of less than LEAST_UPDATES, or where half of them are 0 or out of range.
+    """
+    middle = median(norms) if len(norms) >= LEAST_UPDATES else 0.0
+    return middle if 0 < middle < math.inf else None
+
+
+def allowance(partitions: Collection[int], samples: Mapping[int, int]) -> dict[int, float]:
+    """Return how many times as far as usual each partition's update may go.
 
     A partition with more samples than the median one trains more steps and may go further in
-    proportion, where its size is known (`samples`) and not only claimed. Nothing is bounded where
-    there are less than LEAST_UPDATES, or where half of them are 0.
+    proportion, where its size is known (`samples`) and not only claimed.
     """
-    middle = median(norms.values()) if len(norms) >= LEAST_UPDATES else 0.0
-    if not 0 < middle < math.inf:
-        return dict.fromkeys(norms, math.inf)
-    sizes = {partition: samples[partition] for partition in norms if partition in samples}
-    usual = median(sizes.values()) if len(sizes) == len(norms) else 0
-    return {
-        partition: factor * middle * (max(1.0, sizes[partition] / usual) if usual else 1.0)
-        for partition in norms
-    }
+    sizes = {partition: samples[partition] for partition in partitions if partition in samples}
+    if not sizes or len(sizes) != len(partitions):
+        return dict.fromkeys(partitions, 1.0)
+    middle = median(sizes.values())
+    return {partition: max(1.0, size / middle) for partition, size in sizes.items()}
 
 
 def believed(counts: Mapping[int, int], factor: float) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,6 +13,7 @@ from coordinator.runner import norms, screen
 from coordinator.runner.exchanges import Outgoing
 from coordinator.runner.replies import Reply
 from coordinator.runner.screen import Complaint
+from coordinator.runner.sent import Sent
 from fedbed.errors import PayloadError
 from fedbed.experiment import Screening as Rules
 
@@ -26,6 +27,8 @@ class Findings:
 
     refused: dict[int, Complaint] = field(default_factory=dict)
     bounded: dict[int, Complaint] = field(default_factory=dict)
+    usual_norm: float | None = None
+    """The updates' median length, where they were measured and enough of them are there."""
 
 
 class Screening:
@@ -42,7 +45,13 @@ class Screening:
         self._last_norms: dict[int, float] = {}
         """Of updates that weren't refused, where they come one by one."""
         self._last_counts: dict[int, int] = {}
+        self._most_usual = 0.0
+        """The largest median length of any round so far."""
         self._pool = ThreadPoolExecutor(MEASURED_AT_ONCE, "norms")
+
+    def remember(self, usual_norms: Iterable[float]) -> None:
+        """Take in what `Findings.usual_norm` was in rounds of an earlier process."""
+        self._most_usual = max(self._most_usual, *usual_norms, 0.0)
 
     def complaint(self, reply: Reply, is_training: bool) -> Complaint | None:
         """Return what is wrong with a reply by itself, None if nothing is."""
@@ -80,21 +89,31 @@ class Screening:
         wrong = {p: norm for p, norm in found.items() if isinstance(norm, Complaint)}
         findings.refused.update(wrong)
         measured = {p: norm for p, norm in found.items() if not isinstance(norm, Complaint)}
-        limits = screen.longest({**self._last_norms, **measured}, factor, self._samples)
+        findings.usual_norm = usual = screen.usual({**self._last_norms, **measured}.values())
+        self.remember(() if usual is None else (usual,))
+        if usual is None:
+            if self._one_by_one:
+                self._last_norms.update(measured)
+            return
+        further = screen.allowance(list({**self._last_norms, **measured}), self._samples)
         for partition, norm in measured.items():
-            limit = limits[partition]
-            if self._one_by_one and (norm <= limit or self._rules.over == "clip"):
+            limit = factor * usual * further[partition]
+            of_run = factor * self._most_usual * further[partition]
+            refuses = self._rules.over == "refuse" and norm > of_run
+            if self._one_by_one and not refuses:
                 self._last_norms[partition] = min(norm, limit)
-            if norm <= limit:
-                continue
-            text = f"its update has a norm of {norm:.4g}, above this round's limit of {limit:.4g}"
-            if self._rules.over == "refuse":
+            if refuses:
+                text = f"its update has a norm of {norm:.4g}, this run's limit is {of_run:.4g}"
                 findings.refused[partition] = Complaint("norm", text)
-            else:
-                findings.bounded[partition] = Complaint("norm", f"{text}, and it was shortened")
-                content, sent = answers[partition].content, outgoing.sent[partition]
-                for name, record in content.array_records.items():
-                    content[name] = norms.clipped(record, sent[name], limit / norm)
+            elif norm > limit:
+                text = f"its long update was shortened: from a norm of {norm:.4g} to {limit:.4g}"
+                findings.bounded[partition] = Complaint("norm", text)
+                _shorten(answers[partition], outgoing.sent[partition], limit / norm)
+
+
+def _shorten(answer: Message, sent: Mapping[str, Sent], factor: float) -> None:
+    for name, record in answer.content.array_records.items():
+        answer.content[name] = norms.clipped(record, sent[name], factor)
 
 
 def _norm(measured: Future[float]) -> float | Complaint:

@@ -235,13 +235,13 @@ class Screening(Section):
         default=10.0,
         gt=1,
         le=1e6,
-        description="How many times longer than the round's median an update may be (L2 norm of "
-        "what the node has changed; three updates or more); null: any length.",
+        description="How many times longer than the round's median an update may be before it is "
+        "shortened (L2 norm of what the node changed; three updates or more); null: any length.",
     )
     over: Literal["refuse", "clip"] = Field(
         default="refuse",
-        description="What becomes of a longer update: 'refuse': the round goes without it, "
-        "'clip': it is shortened to the limit.",
+        description="What becomes of an update that is so much longer than any round's median yet: "
+        "'refuse': the round goes without it, 'clip': it is shortened like others.",
     )
     samples_limit: float | None = Field(
         default=10.0,

@@ -54,7 +54,7 @@ def test_an_update_that_is_too_long_is_refused_and_a_turned_one_is_not(
     large = submit(shared_client, *settings, "adversaries.scale=100", "federation.rounds=2")
     result = result_of(shared_client, large, tmp_path)
     assert [entry["participants"] for entry in result["history"]] == [3, 3]
-    assert "above this round's limit of" in result["history"][0]["missing"]["2"]
+    assert "this run's limit is" in result["history"][0]["missing"]["2"]
     node = shared_client.node("node-3")
     assert [(r["kind"], r["asked_for"]) for r in node["refusals"]] == [("norm", True)] * 2
     assert node["offences"] == 0
@@ -62,7 +62,7 @@ def test_an_update_that_is_too_long_is_refused_and_a_turned_one_is_not(
     clipped = submit(shared_client, *settings, "adversaries.scale=100", "screening.over=clip")
     result = result_of(shared_client, clipped, tmp_path)
     assert [entry["participants"] for entry in result["history"]] == [4] * 3
-    assert "it was shortened" in result["history"][0]["bounded"]["2"]
+    assert "its long update was shortened: " in result["history"][0]["bounded"]["2"]
     assert shared_client.node("node-3")["offences"] == 0
 
     for strategy in ("FedAvg", "FedMedian"):

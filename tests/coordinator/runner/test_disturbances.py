@@ -54,12 +54,12 @@ def test_refusals_keep_the_reason_of_each() -> None:
 
 def test_what_counted_less_was_tried_again_or_came_to_nothing() -> None:
     history = [
-        entry(1, bounded={"1": "shortened"}, retried=[[2, "damaged"], [2, "damaged"]]),
+        entry(1, bounded={"1": "shortened: to 3"}, retried=[[2, "damaged"], [2, "damaged"]]),
         entry(2, retried=[(2, "damaged")], model_kept=True),
-        entry(3, model_kept=True),
+        entry(3, model_kept=True, bounded={"1": "shortened: to 4"}),
     ]
     assert told(history, NAMES) == [
-        "round 1: node-2 was bounded: shortened",
+        "rounds 1 and 3: node-2 was bounded: shortened",
         "rounds 1-2: node-3 had to try again: damaged",
         "rounds 2-3 kept their model: no new one came of 3 updates",
     ]

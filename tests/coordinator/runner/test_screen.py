@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from coordinator.runner.screen import believed, complaint, longest
+from coordinator.runner.screen import allowance, believed, complaint, usual
 
 
 @pytest.mark.parametrize(
@@ -32,28 +32,29 @@ def test_which_metrics_are_believed(
 
 
 @pytest.mark.parametrize(
-    ("norms", "limit"),
+    ("norms", "middle"),
     [
-        ([1.0, 2.0, 3.0], 20.0),
-        ([1.0, 2.0, 4.0, 1000.0], 30.0),
-        ([5.0, 5.0, 5.0, math.inf], 50.0),
-        ([1.0, 1000.0], math.inf),  # who of two is odd?
-        ([0.0, 0.0, 1.0], math.inf),  # most have changed nothing at all
-        ([1.0, math.inf, math.inf], math.inf),
-        ([], math.inf),
+        ([1.0, 2.0, 3.0], 2.0),
+        ([1.0, 2.0, 4.0, 1000.0], 3.0),
+        ([5.0, 5.0, 5.0, math.inf], 5.0),
+        ([1.0, 1000.0], None),  # who of two is odd?
+        ([0.0, 0.0, 1.0], None),  # most have changed nothing at all
+        ([1.0, math.inf, math.inf], None),
+        ([], None),
     ],
 )
-def test_an_update_may_be_ten_times_as_long_as_usual(norms: list[float], limit: float) -> None:
-    for order in (enumerate(norms), reversed(list(enumerate(norms)))):
-        given = dict(order)
-        assert longest(given, 10.0, {}) == dict.fromkeys(given, limit)
+def test_the_usual_length_is_the_median_where_it_can_tell(
+    norms: list[float], middle: float | None
+) -> None:
+    assert usual(norms) == usual(norms[::-1]) == middle
 
 
 def test_who_trains_more_steps_may_go_further() -> None:
     sizes = {0: 100, 1: 100, 2: 50, 3: 400}
-    assert longest(dict.fromkeys(range(4), 1.0), 10.0, sizes) == {0: 10, 1: 10, 2: 10, 3: 40}
+    assert allowance(range(4), sizes) == {0: 1, 1: 1, 2: 1, 3: 4}
     del sizes[3]
-    assert longest(dict.fromkeys(range(4), 1.0), 10.0, sizes)[3] == 10, "only of known sizes"
+    assert allowance(range(4), sizes) == dict.fromkeys(range(4), 1), "only of known sizes"
+    assert allowance([], {}) == {}
 
 
 def test_claims_of_samples_count_up_to_ten_times_the_usual() -> None:

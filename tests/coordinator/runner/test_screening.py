@@ -63,11 +63,19 @@ def reply(
 
 
 def look(
-    replies: Sequence[Reply], rules: Rules, sizes: dict[int, int], going: dict[str, Sent]
+    replies: Sequence[Reply],
+    rules: Rules,
+    sizes: dict[int, int],
+    going: dict[str, Sent],
+    earlier: Sequence[float] = (),
 ) -> tuple[Findings, list[Message]]:
-    """Let replies arrive in the order given; returns what was found and the answers."""
+    """Let replies arrive in the order given; returns what was found and the answers.
+
+    earlier: the usual norms of rounds before.
+    """
     LocalGrid()
     screening = Screening(rules, sizes)
+    screening.remember(earlier)
     outgoing = Outgoing("run.000001", "round 1: training", "train", 60.0, 0.0)
     for one in sorted(replies, key=lambda r: r.partition):
         message = Message(flower.join_records({}, {}, {}), one.partition + 1, "train", group_id="1")
@@ -140,7 +148,31 @@ def test_an_update_that_is_too_long_is_refused_whatever_the_order(tmp_path: Path
         assert list(findings.refused) == [2]
         kind, text = findings.refused[2]
         assert (kind, findings.bounded) == ("norm", {})
-        assert text == "its update has a norm of 30, above this round's limit of 15"
+        assert text == "its update has a norm of 30, this run's limit is 15"
+        assert findings.usual_norm == pytest.approx(1.5)
+
+
+def test_what_was_usual_in_an_earlier_round_is_shortened_and_no_offence(tmp_path: Path) -> None:
+    arrays = model()
+    replies = some(tmp_path, arrays, [0.01, 0.01, 0.3, 0.01, 20.0])
+    findings, answers = look(replies, Rules(), SIZES, sent(arrays), earlier=[0.5, 1.5, 0.02])
+    assert list(findings.refused) == [4], "longer than in any phase of the run"
+    assert findings.refused[4].text.endswith("this run's limit is 15")
+    (shortened,) = findings.bounded.items()
+    assert shortened[0] == 2
+    text = "its long update was shortened: from a norm of 0.3 to 0.1"
+    assert shortened[1] == ("norm", text)
+    held = flower.ndarrays_of(answers[2].content.array_records["arrays"])
+    expected = update(arrays, 2, 0.1)
+    for name, array in held.items():
+        np.testing.assert_allclose(array, expected[name], rtol=1e-4, atol=1e-5)
+
+
+def test_rounds_of_one_process_are_remembered(tmp_path: Path) -> None:
+    # Nodes 0 to 2 learn much at first; 1 comes upon something new when the others have converged.
+    lengths = [(p, 1.0) for p in range(3)] + [(p, 0.01) for p in range(3)] + [(1, 2.0), (1, 20.0)]
+    wanted = ["taken"] * 6 + ["bounded", "refused"]
+    assert one_by_one(tmp_path, Rules(), lengths) == wanted
 
 
 def test_an_update_that_is_too_long_may_be_shortened_instead(tmp_path: Path) -> None:
