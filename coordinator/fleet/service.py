@@ -8,11 +8,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
-from sqlalchemy.orm import Session
-
-from coordinator.access import service as access_service
-from coordinator.access.enrolments import Enrolment
 from coordinator.access.service import AccessService
+from coordinator.fleet import books
 from coordinator.fleet.checkups import Checkups
 from coordinator.fleet.conduct import Conduct
 from coordinator.fleet.contact import POLL_S, busy_poll_s
@@ -21,18 +18,14 @@ from coordinator.fleet.offences import MAX_OFFENCES
 from coordinator.fleet.state import NodeFacts, NodeState, state_of
 from coordinator.live import Live
 from coordinator.runs.board import Board
-from coordinator.store import tables
 from coordinator.store.database import Database
 from fedbed.errors import FedbedError, NodesMissing, NotAdmitted, Refused
 from fedbed.link.health import CHECKUP, Checkup, HealthReport
 from fedbed.link.messages import (
     JoinReply,
     JoinRequest,
-    NodeProfile,
     PollReply,
     PollRequest,
-    parse,
-    unparse,
 )
 from fedbed.logs import printable
 
@@ -76,8 +69,7 @@ class FleetService:
 
     def start(self) -> None:
         """Remember who has joined in earlier lives."""
-        rows = self._database.read(lambda s: list(s.query(tables.Node)))
-        self.fleet.restore(_member(row) for row in rows)
+        self.fleet.restore(self._database.read(books.members))
 
     def stop(self) -> None:
         """Answer all open polls, and those to come, at once."""
@@ -102,7 +94,7 @@ class FleetService:
         self._told.pop(member.id, None)
         self.checkups.tell_again(member.id)
         try:
-            await self._database.write(lambda s: _save(s, member, enrolment))
+            await self._database.write(lambda s: books.enter(s, member, enrolment))
         except Exception:
             if not known and self.fleet.is_current(member):
                 self._access.turn_away(enrolment, request.name)
@@ -135,7 +127,7 @@ class FleetService:
         self.wake(member.id)
         self._told.pop(member.id, None)
         self.checkups.forget(member.id)
-        await self._database.write(lambda s: _forget(s, member.id))
+        await self._database.write(lambda s: books.strike(s, member.id))
         self._live.say(f"{member.name} was removed", node=member.id)
         self.on_change()
 
@@ -361,43 +353,3 @@ class FleetService:
     @staticmethod
     def _now() -> float:
         return time.monotonic()
-
-
-def _forget(session: Session, node: str) -> None:
-    session.query(tables.Node).filter_by(id=node).delete()
-    session.query(tables.Offence).filter_by(node=node).delete()
-
-
-def _save(session: Session, member: Member, enrolment: Enrolment | None) -> None:
-    if enrolment is not None:
-        access_service.save(session, enrolment)
-    session.merge(
-        tables.Node(
-            id=member.id,
-            name=member.name,
-            key_sha256=member.key_sha256,
-            token_sha256=member.token_sha256,
-            profile=unparse(member.profile),
-            labels=member.labels,
-            compressors=member.compressors,
-            apps_allowed=member.apps_allowed,
-            joined_at=time.time(),
-        )
-    )
-
-
-def _member(row: tables.Node) -> Member:
-    return Member(
-        id=row.id,
-        name=row.name,
-        key_sha256=row.key_sha256,
-        token_sha256=row.token_sha256,
-        profile=parse(NodeProfile, row.profile),
-        labels=row.labels,
-        compressors=row.compressors,
-        apps_allowed=row.apps_allowed,
-        drained=row.drained,
-        drained_itself=row.drained_itself,
-        set_aside=row.set_aside,
-        offences=row.offences,
-    )
