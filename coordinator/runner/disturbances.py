@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from fedbed.units import format_names
@@ -17,11 +18,28 @@ def told(history: Sequence[Mapping[str, Any]], names: Mapping[int, str]) -> list
     history: the rounds as a run's result describes them. names: the nodes' by partition. What
     befell the same nodes in many rounds, as a straggler's lateness, is one line.
     """
-    rounds: dict[tuple[str, tuple[str, ...], str], list[int]] = {}
+    found: dict[tuple[str, tuple[str, ...], str], _Found] = {}
     for entry in history:
-        for event in _events(entry, names):
-            rounds.setdefault(event, []).append(int(entry["round"]))
-    return [_line(kind, who, why, found) for (kind, who, why), found in rounds.items()]
+        for kind, who, why in _events(entry, names):
+            # In a run that converges it is one node here and another there: all are one line.
+            apart = () if kind == "bounded" else who
+            found.setdefault((kind, apart, why), _Found()).note(who, int(entry["round"]))
+    return [
+        _line(kind, tuple(those.who), why, those.rounds) for (kind, _, why), those in found.items()
+    ]
+
+
+@dataclass
+class _Found:
+    """Whom something befell, and in which rounds, in the order in which it came."""
+
+    who: dict[str, None] = field(default_factory=dict)
+    rounds: list[int] = field(default_factory=list)
+
+    def note(self, who: Sequence[str], number: int) -> None:
+        self.who.update(dict.fromkeys(who))
+        if number not in self.rounds[-1:]:
+            self.rounds.append(number)
 
 
 def _events(
@@ -48,7 +66,7 @@ def _events(
 def _line(kind: str, who: Sequence[str], why: str, numbers: Sequence[int]) -> str:
     when, named = _rounds(numbers), format_names(who, _MOST_NAMED)
     if kind == "bounded":
-        return f"{when}: {named} was bounded: {why}"
+        return f"{when}: {named} {'was' if len(who) == 1 else 'were'} bounded: {why}"
     if kind == "retried":
         return f"{when}: {named} had to try again: {why}"
     if kind == "kept":

@@ -106,7 +106,7 @@ class Screening:
                 text = f"its update has a norm of {norm:.4g}, this run's limit is {of_run:.4g}"
                 findings.refused[partition] = Complaint("norm", text)
             elif norm > limit:
-                text = f"its long update was shortened: from a norm of {norm:.4g} to {limit:.4g}"
+                text = f"a long update was shortened: from a norm of {norm:.4g} to {limit:.4g}"
                 findings.bounded[partition] = Complaint("norm", text)
                 _shorten(answers[partition], outgoing.sent[partition], limit / norm)
 

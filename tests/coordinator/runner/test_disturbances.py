@@ -56,10 +56,12 @@ def test_what_counted_less_was_tried_again_or_came_to_nothing() -> None:
     history = [
         entry(1, bounded={"1": "shortened: to 3"}, retried=[[2, "damaged"], [2, "damaged"]]),
         entry(2, retried=[(2, "damaged")], model_kept=True),
-        entry(3, model_kept=True, bounded={"1": "shortened: to 4"}),
+        entry(3, model_kept=True, bounded={"1": "shortened: to 4", "3": "99 samples"}),
+        entry(4, bounded={"0": "shortened: to 1", "1": "shortened: to 2"}),
     ]
     assert told(history, NAMES) == [
-        "rounds 1 and 3: node-2 was bounded: shortened",
+        "rounds 1 and 3-4: node-2, node-1 were bounded: shortened",
         "rounds 1-2: node-3 had to try again: damaged",
         "rounds 2-3 kept their model: no new one came of 3 updates",
+        "round 3: node-4 was bounded: 99 samples",
     ]

@@ -160,7 +160,7 @@ def test_what_was_usual_in_an_earlier_round_is_shortened_and_no_offence(tmp_path
     assert findings.refused[4].text.endswith("this run's limit is 15")
     (shortened,) = findings.bounded.items()
     assert shortened[0] == 2
-    text = "its long update was shortened: from a norm of 0.3 to 0.1"
+    text = "a long update was shortened: from a norm of 0.3 to 0.1"
     assert shortened[1] == ("norm", text)
     held = flower.ndarrays_of(answers[2].content.array_records["arrays"])
     expected = update(arrays, 2, 0.1)
