@@ -12,7 +12,7 @@ from fedbed.telemetry.definition import BROKER, COORDINATOR, by_name
 from fedbed.telemetry.topics import SAMPLES, topic
 from fedbed.testbed import LocalTestbed
 from tests.broker import until
-from tests.e2e.bench import result_of, submit
+from tests.e2e.bench import LONG_ROUNDS, result_of, submit
 from tests.monitoring.alerting import RULES, fires
 from tests.monitoring.asking import ALL, NAMES, asked
 from tests.monitoring.conftest import Lab
@@ -40,8 +40,12 @@ def after(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Lab, list[
         nodes=len(NODES), state_dir=folder / "bed", env=found.env
     ) as bed, bed.client() as client:
         begun = time.time_ns()
-        settings = "federation.evaluate=both", "data.train_samples=4000"
-        runs = [submit(client, *settings, seed=seed, twin=True) for seed in (1, 2)]
+        both = "federation.evaluate=both"
+        runs = [
+            submit(client, both, seed=1, twin=True),
+            # A process's share of a core is known from its second sample on, a second later.
+            submit(client, both, *LONG_ROUNDS, "federation.rounds=5", seed=2, twin=True),
+        ]
         for run in runs:
             result_of(client, run, folder / "runs")
         with found.broker.client(NODES[0]) as loud:
