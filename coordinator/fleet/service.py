@@ -21,12 +21,7 @@ from coordinator.runs.board import Board
 from coordinator.store.database import Database
 from fedbed.errors import FedbedError, NodesMissing, NotAdmitted, Refused
 from fedbed.link.health import CHECKUP, Checkup, HealthReport
-from fedbed.link.messages import (
-    JoinReply,
-    JoinRequest,
-    PollReply,
-    PollRequest,
-)
+from fedbed.link.messages import JoinReply, JoinRequest, PollReply, PollRequest
 from fedbed.logs import printable
 
 log = logging.getLogger("fedbed.fleet")

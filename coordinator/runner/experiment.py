@@ -95,8 +95,8 @@ class ExperimentRun:
         outcome.grid, outcome.driver = grid, driver
         if order.resume:
             driver.resumed = checkpoints.latest()
-            history = driver.resumed.history if driver.resumed else []
-            grid.screening.remember(e["usual_norm"] for e in history if "usual_norm" in e)
+            for entry in driver.resumed.history if driver.resumed else ():
+                grid.screening.remember(entry.get("usual_norm", 0.0))
         driver.configure_round = self._configure_round
         driver.is_enough = outcome.target.is_enough
         driver.metric = tasks.metric(task)

@@ -52,10 +52,8 @@ def allowance(partitions: Collection[int], samples: Mapping[int, int]) -> dict[i
     proportion, where its size is known (`samples`) and not only claimed.
     """
     sizes = {partition: samples[partition] for partition in partitions if partition in samples}
-    if not sizes or len(sizes) != len(partitions):
-        return dict.fromkeys(partitions, 1.0)
-    middle = median(sizes.values())
-    return {partition: max(1.0, size / middle) for partition, size in sizes.items()}
+    middle = median(sizes.values()) if sizes and len(sizes) == len(partitions) else 0
+    return {p: max(1.0, samples[p] / middle) if middle else 1.0 for p in partitions}
 
 
 def believed(counts: Mapping[int, int], factor: float) -> dict[int, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
@@ -49,9 +49,9 @@ class Screening:
         """The largest median length of any round so far."""
         self._pool = ThreadPoolExecutor(MEASURED_AT_ONCE, "norms")
 
-    def remember(self, usual_norms: Iterable[float]) -> None:
-        """Take in what `Findings.usual_norm` was in rounds of an earlier process."""
-        self._most_usual = max(self._most_usual, *usual_norms, 0.0)
+    def remember(self, usual_norm: float) -> None:
+        """Take in a round's `Findings.usual_norm`; after a restart, of each round before it."""
+        self._most_usual = max(self._most_usual, usual_norm)
 
     def complaint(self, reply: Reply, is_training: bool) -> Complaint | None:
         """Return what is wrong with a reply by itself, None if nothing is."""
@@ -89,13 +89,14 @@ class Screening:
         wrong = {p: norm for p, norm in found.items() if isinstance(norm, Complaint)}
         findings.refused.update(wrong)
         measured = {p: norm for p, norm in found.items() if not isinstance(norm, Complaint)}
-        findings.usual_norm = usual = screen.usual({**self._last_norms, **measured}.values())
-        self.remember(() if usual is None else (usual,))
+        known = {**self._last_norms, **measured}
+        findings.usual_norm = usual = screen.usual(known.values())
         if usual is None:
             if self._one_by_one:
-                self._last_norms.update(measured)
+                self._last_norms = known
             return
-        further = screen.allowance(list({**self._last_norms, **measured}), self._samples)
+        self.remember(usual)
+        further = screen.allowance(known.keys(), self._samples)
         for partition, norm in measured.items():
             limit = factor * usual * further[partition]
             of_run = factor * self._most_usual * further[partition]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -43,20 +44,20 @@ def label(x: int, y: int, text: str) -> str:
 def monitoring() -> list[str]:
     """Return the strip below: samples and rounds on their way to who looks at them."""
     chain = [
-        (40, "Grafana", "dashboards, alerts"),
-        (255, "InfluxDB", "30 days; minutes for a year"),
-        (497, "Telegraf", "samples, broker, Docker"),
-        (726, "MQTT broker", "states and commands, too"),
+        (40, 175, "Grafana", "dashboards, alerts"),
+        (255, 202, "InfluxDB", "30 days; minutes for a year"),
+        (497, 189, "Telegraf", "samples, broker, Docker"),
+        (726, 200, "MQTT broker", "states and commands, too"),
     ]
-    ends = [chain[0][0] + 175, chain[1][0] + 202, chain[2][0] + 189, 926]
     parts = [
         box(20, 502, 920, 108, "box"),
         '<text class="small" x="40" y="522">monitoring: no training needs it</text>',
     ]
-    for (x, title, line), end in zip(chain, ends, strict=True):
-        parts.append(box(x, 532, end - x, 64, "inner", title, line))
-    for (x, _, _), end in zip(chain[1:], ends[:-1], strict=True):
-        parts.append(arrow("pipe", f"M{x} 564 H{end + 4}"))
+    parts += [box(x, 532, width, 64, "inner", title, line) for x, width, title, line in chain]
+    parts += [
+        arrow("pipe", f"M{right[0]} 564 H{left[0] + left[1] + 4}")
+        for left, right in itertools.pairwise(chain)
+    ]
     return [
         *parts,
         arrow("pipe", "M400 450 V528"),

@@ -55,6 +55,7 @@ def test_who_trains_more_steps_may_go_further() -> None:
     del sizes[3]
     assert allowance(range(4), sizes) == dict.fromkeys(range(4), 1), "only of known sizes"
     assert allowance([], {}) == {}
+    assert allowance(range(3), {0: 0, 1: 0, 2: 5}) == dict.fromkeys(range(3), 1), "most hold none"
 
 
 def test_claims_of_samples_count_up_to_ten_times_the_usual() -> None:

@@ -75,7 +75,8 @@ def look(
     """
     LocalGrid()
     screening = Screening(rules, sizes)
-    screening.remember(earlier)
+    for usual_norm in earlier:
+        screening.remember(usual_norm)
     outgoing = Outgoing("run.000001", "round 1: training", "train", 60.0, 0.0)
     for one in sorted(replies, key=lambda r: r.partition):
         message = Message(flower.join_records({}, {}, {}), one.partition + 1, "train", group_id="1")
