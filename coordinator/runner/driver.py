@@ -324,8 +324,10 @@ def summary(
         "wall_s": 0.0,
         "overhead_s": 0.0,
     }
-    if training and training.usual_norm is not None:
-        entry["usual_norm"] = training.usual_norm
+    # Without rounds each update is an exchange by itself, with a median of its own.
+    usual_norms = [e.usual_norm for e in exchanges if e.usual_norm is not None]
+    if usual_norms:
+        entry["usual_norm"] = max(usual_norms)
     scores = _scores(exchanges, metric or "accuracy")
     if scores:
         entry["scores"] = scores
